@@ -1,0 +1,214 @@
+"""What the use cases need from the outside world. Adapters implement these; the lab's peers test them."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Aware, UTC."""
+        ...
+
+    def monotonic(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """How one machine's bootstrap environment is reached. `host_key` is the pinned OpenSSH public key
+    ("ssh-ed25519 AAAA…"); there is no connection without one."""
+
+    name: str
+    address: str
+    host_key: str
+    port: int = 22
+    user: str = "root"
+    jump: str = ""  # user@host[:port]; its key must be in $CTO_HOME/known_hosts
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    status: int  # exit status; -1 if the command was killed by a signal
+    stdout: bytes
+    stderr: bytes
+    truncated: bool = False  # more than `max_bytes` came and the rest was thrown away
+
+
+class Ssh(Protocol):
+    """Connections are pinned, pooled by target and kept open until `close`."""
+
+    async def run(
+        self, target: Target, command: str, *, stdin: bytes = b"", deadline: float = 60, max_bytes: int = 256 * 1024
+    ) -> Completed:
+        """Raises Unreachable (also when the deadline, in seconds, passes) or HostKeyMismatch.
+        A non-zero status is returned, not raised."""
+        ...
+
+    async def stream(
+        self,
+        target: Target,
+        command: str,
+        chunks: AsyncIterable[bytes],
+        *,
+        sent: Callable[[int], None],
+        deadline: float,
+    ) -> Completed:
+        """As `run`, with standard input from `chunks` under back-pressure; `sent(n)` after every n bytes
+        accepted by the transport."""
+        ...
+
+    def forward(self, target: Target, port: int) -> AbstractAsyncContextManager[tuple[str, int]]:
+        """A local (host, port) that leads to the target's `port`, through its jump host if it has one
+        (without a jump host: the target's own address)."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One pyinfra deploy on one machine. `deploy` names a module of `deploys`; `data` is JSON."""
+
+    id: str
+    deploy: str
+    target: Target
+    data: Mapping[str, Any] = field(default_factory=dict)
+    deadline: float = 120  # seconds
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerEvent:
+    """`kind`: started, operation (name, changed, ok), output (line), result (ok, changed, data), error (what, fix)."""
+
+    job: str
+    kind: Literal["started", "operation", "output", "result", "error"]
+    data: Mapping[str, Any]
+
+
+class Runner(Protocol):
+    def run(self, job: Job) -> AsyncIterator[RunnerEvent]:
+        """Events until `result` or `error`. Closing the iterator kills the job's process group."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A client certificate for the Talos API, PEM; minted per job, at most one hour."""
+
+    ca: str
+    crt: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MachineStatus:
+    stage: str  # booting, installing, maintenance, running, rebooting, shutting-down, resetting, upgrading, unknown
+    ready: bool
+    unmet: tuple[str, ...] = ()  # "name: reason"
+
+
+@dataclass(frozen=True, slots=True)
+class TalosVersion:
+    tag: str  # "v1.13.9"
+    arch: str
+    platform: str
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdMember:
+    id: int
+    hostname: str
+    peer_urls: tuple[str, ...]
+    is_learner: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """One row of DiscoveredVolumes.block.talos.dev. `name` is what BlockDeviceWipe takes ("sda5")."""
+
+    name: str
+    label: str
+    partition_label: str
+    partition_uuid: str
+    dev_path: str
+    parent_dev_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    mode: str  # AUTO, NO_REBOOT, STAGED, TRY, REBOOT
+    details: str  # with dry_run: a text diff
+    warnings: tuple[str, ...] = ()
+
+
+class TalosNode(Protocol):
+    """One node over one open channel. Every call has a deadline; raises Unreachable, NodeError."""
+
+    async def version(self) -> TalosVersion: ...
+    async def machine_status(self) -> MachineStatus: ...
+    async def services(self) -> Mapping[str, str]:
+        """Service id → "state/health" as in "Running/healthy", "Preparing/unknown"."""
+        ...
+
+    async def apply_configuration(
+        self, document: bytes, *, mode: Literal["AUTO", "NO_REBOOT", "STAGED", "TRY"] = "AUTO", dry_run: bool = False
+    ) -> Applied: ...
+    async def bootstrap(self) -> bool:
+        """True if etcd was started by this call, False if it had been started before (AlreadyExists).
+        Raises `NotYet` (retryable) for FailedPrecondition."""
+        ...
+
+    async def etcd_members(self) -> Sequence[EtcdMember]: ...
+    async def kubeconfig(self) -> bytes: ...
+    async def volumes(self) -> Sequence[Volume]: ...
+    async def wipe(self, device: str, *, drop_partition: bool) -> None: ...
+    async def reset(self, *, graceful: bool, reboot: bool) -> None: ...
+    async def reboot(self) -> None: ...
+    async def resource(self, type_: str, namespace: str, id_: str) -> Mapping[str, Any]: ...
+
+
+class TalosApi(Protocol):
+    def connect(
+        self, host: str, port: int, identity: Identity, *, server_name: str
+    ) -> AbstractAsyncContextManager[TalosNode]:
+        """Mutual TLS with Ed25519; `server_name` is the address the node's certificate must carry."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KubeNode:
+    name: str
+    ready: bool
+    roles: tuple[str, ...]
+    version: str
+    unschedulable: bool
+
+
+class KubeApi(Protocol):
+    async def nodes(self, kubeconfig: bytes, *, host: str = "", port: int = 0) -> Sequence[KubeNode]: ...
+    async def version(self, kubeconfig: bytes, *, host: str = "", port: int = 0) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One mDNS answer. Nothing in it is trusted; `conflict` says why it must not be believed."""
+
+    instance: str
+    addresses: tuple[str, ...]
+    port: int
+    enroll_id: str
+    at: datetime
+    conflict: str = ""
+
+
+class Discovery(Protocol):
+    def watch(self, *, seconds: float, interfaces: Sequence[str] = ()) -> AsyncIterator[Sequence[Seen]]:
+        """The whole seen list each time it changed, capped at 500 and expiring."""
+        ...
