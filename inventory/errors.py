@@ -115,3 +115,10 @@ class InvariantError(FleetError):
     """Our bug: a state that the code promises never to reach."""
 
     slug = "bug"
+
+
+class NotYet(NodeError):
+    """The node works but can't do this now (Talos: FailedPrecondition). Ask again later."""
+
+    slug = "not-yet"
+    retryable = True

@@ -1,0 +1,75 @@
+"""COSI resources of the Talos API: which message a resource's spec is, and its fields by name.
+
+Pure: takes the two encodings a node sends (protobuf and YAML) and gives plain values. Judges nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from facts.talos.messages import enum_name, message
+from inventory.errors import NodeError
+
+MACHINE_STATUS = "MachineStatuses.runtime.talos.dev"
+DISCOVERED_VOLUMES = "DiscoveredVolumes.block.talos.dev"
+DISKS = "Disks.block.talos.dev"
+SYSTEM_INFORMATION = "SystemInformations.hardware.talos.dev"
+
+# Resource type → (namespace it lives in, message of its spec)
+SPECS: Mapping[str, tuple[str, str]] = {
+    MACHINE_STATUS: ("runtime", "talos.resource.definitions.runtime.MachineStatusSpec"),
+    DISCOVERED_VOLUMES: ("runtime", "talos.resource.definitions.block.DiscoveredVolumeSpec"),
+    DISKS: ("runtime", "talos.resource.definitions.block.DiskSpec"),
+    SYSTEM_INFORMATION: ("hardware", "talos.resource.definitions.hardware.SystemInformationSpec"),
+    "Processors.hardware.talos.dev": ("hardware", "talos.resource.definitions.hardware.ProcessorSpec"),
+    "MemoryModules.hardware.talos.dev": ("hardware", "talos.resource.definitions.hardware.MemoryModuleSpec"),
+    "PCIDevices.hardware.talos.dev": ("hardware", "talos.resource.definitions.hardware.PCIDeviceSpec"),
+}
+_MAX_YAML = 1 << 20
+
+
+def spec_of(type_: str, proto_spec: bytes, yaml_spec: str) -> Mapping[str, Any]:
+    """The spec's fields. Known types are read from protobuf (names as in `wire.txt`), others from YAML."""
+    known = SPECS.get(type_)
+    if known is not None and (proto_spec or not yaml_spec):
+        return as_mapping(_parsed(known[1], proto_spec))
+    return _from_yaml(type_, yaml_spec)
+
+
+def _parsed(name: str, data: bytes) -> Any:
+    from google.protobuf.message import DecodeError  # noqa: PLC0415 - only where a node answered
+
+    try:
+        return message(name).FromString(data)
+    except DecodeError as error:
+        raise NodeError(f"its {name} can't be decoded", fix="check that its Talos version is supported") from error
+
+
+def _from_yaml(type_: str, text: str) -> Mapping[str, Any]:
+    import yaml  # noqa: PLC0415 - rarely needed
+
+    if len(text) > _MAX_YAML:
+        raise NodeError(f"its {type_} is {len(text)} bytes of YAML", fix="look at the node; this is not normal")
+    if "&" in text and "*" in text:  # alias bombs; Talos writes none
+        raise NodeError(f"its {type_} uses YAML aliases", fix="look at the node; this is not normal")
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise NodeError(f"its {type_} is no YAML", fix="check that its Talos version is supported") from error
+    return value if isinstance(value, dict) else {"value": value}
+
+
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """A protobuf message as plain values, unset fields with their defaults; enums by number."""
+    return {field.name: _plain(field, getattr(value, field.name)) for field in value.DESCRIPTOR.fields}
+
+
+def _plain(field: Any, value: Any) -> Any:
+    if field.message_type is None:
+        return list(value) if field.is_repeated else value
+    return [as_mapping(item) for item in value] if field.is_repeated else as_mapping(value)
+
+
+def machine_stage(number: int) -> str:
+    """4 → "running"; a number this program does not know → "unknown"."""
+    name = enum_name("talos.resource.definitions.enums.RuntimeMachineStage", number)
+    return name.removeprefix("MACHINE_STAGE_").lower().replace("_", "-") if not name.isdigit() else "unknown"
