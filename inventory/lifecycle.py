@@ -57,7 +57,11 @@ NODE_TRANSITIONS: tuple[Transition, ...] = (
     Transition("clean", NodeState.JOINED, NodeState.CLEANED, "drop the configuration partition", 5),
     Transition("verify", NodeState.CLEANED, NodeState.READY, "verify by fresh reads", 60),
     Transition("reconfigure", NodeState.READY, NodeState.CLEANED, "deliver a changed configuration", 10, True),
-    Transition("reset", NodeState.READY, NodeState.RESET, "wipe and decommission", 60, True),
+    # A machine can be given up at any point after something was put on its disk.
+    *(
+        Transition("reset", state, NodeState.RESET, "wipe and decommission", 60, True)
+        for state in list(NodeState)[list(NodeState).index(NodeState.PREPARED) : -1]
+    ),
 )
 
 CLUSTER_TRANSITIONS: tuple[Transition, ...] = (
@@ -69,6 +73,7 @@ CLUSTER_TRANSITIONS: tuple[Transition, ...] = (
 
 # The order in which a new machine goes through its life; `reconfigure` and `reset` stand aside.
 INSTALL_PATH: tuple[Transition, ...] = NODE_TRANSITIONS[1:10]
+RECONFIGURE_PATH: tuple[Transition, ...] = (NODE_TRANSITIONS[10], NODE_TRANSITIONS[9])
 
 # The four moments at which a controller may die during one transition (write intent, act, observe, record).
 KILL_POINTS: tuple[str, ...] = ("before_intent", "after_intent", "after_effect", "after_observe")
@@ -91,6 +96,11 @@ def advance_cluster(state: ClusterState, step: str) -> ClusterState:
     if found is None:
         raise InvariantError(f"a cluster that is {state} can't do {step!r}", fix="report this: it is our bug")
     return ClusterState(found.target)
+
+
+def reset_path(state: NodeState) -> tuple[Transition, ...]:
+    """The one step that gives a node up; empty where there is nothing to give up."""
+    return tuple(t for t in NODE_TRANSITIONS if t.step == "reset" and t.source == state)
 
 
 def remaining(state: NodeState) -> tuple[Transition, ...]:

@@ -52,6 +52,7 @@ class NodeView:
     changed_at: str = ""
     host_key_words: str = ""
     record: Mapping[str, Any] = field(default_factory=dict)  # disk, image, digests…
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def talos_key(pem: str) -> str:
 
 
 def client_context(ca: str, crt: str, key: str, *, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
-    """Verifies the server against `ca` only, by name, and shows it `crt`. Raises OperatorError for bad PEM."""
+    """Verifies the server against `ca` only, by name, and shows it `crt`. Bad PEM is an OperatorError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the certificate and the name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if alpn:

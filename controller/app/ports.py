@@ -212,3 +212,25 @@ class Discovery(Protocol):
     def watch(self, *, seconds: float, interfaces: Sequence[str] = ()) -> AsyncIterator[Sequence[Seen]]:
         """The whole seen list each time it changed, capped at 500 and expiring."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class CachedImage:
+    """A disk image in the cache. `body_sha256` is of the raw bytes from 1 MiB on (what is written first)."""
+
+    path: str
+    sha256: str  # of the file as fetched
+    compressed_size: int
+    raw_size: int
+    body_sha256: str
+    first_mib: bytes = field(repr=False)
+
+
+class Images(Protocol):
+    async def ensure(self, url: str, sha256: str, *, progress: Callable[[int, int], None]) -> CachedImage:
+        """Fetches (with resume) and checks. Raises TransportError, or OperatorError for a wrong hash."""
+        ...
+
+    def chunks(self, image: CachedImage) -> AsyncIterator[bytes]:
+        """The compressed bytes, hashed again as they are read; raises if the file changed meanwhile."""
+        ...

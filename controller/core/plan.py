@@ -13,7 +13,7 @@ from typing import Any
 
 from inventory.lifecycle import (
     CLUSTER_TRANSITIONS,
-    NODE_TRANSITIONS,
+    RECONFIGURE_PATH,
     ClusterState,
     NodeState,
     Transition,
@@ -181,9 +181,7 @@ def _decide(node: NodeInputs) -> tuple[Change, tuple[StepPlan, ...], tuple[Refus
         return Change.REFUSED, (), node.refusals
     if node.state is NodeState.READY:
         if node.wanted_digest and node.applied_digest != node.wanted_digest:
-            again = [t for t in NODE_TRANSITIONS if t.step in ("reconfigure", "verify")]
-            again.sort(key=lambda t: t.step != "reconfigure")
-            return Change.RECONFIGURE, _steps(again), ()
+            return Change.RECONFIGURE, _steps(RECONFIGURE_PATH), ()
         return Change.NOTHING, (), ()
     change = Change.INSTALL if node.state in (NodeState.PINNED, NodeState.INSPECTED) else Change.RESUME
     return change, _steps(remaining(node.state)), ()

@@ -64,9 +64,7 @@ def parse(text: str) -> Wire:
         kind, _, rest = entry.partition(" ")
         name, _, body = rest.partition(":")
         if name in messages or name in enums or name in services:
-            raise InvariantError(
-                f"{name} is declared twice", where=_FILE, fix="remove one of them"
-            )
+            raise InvariantError(f"{name} is declared twice", where=_FILE, fix="remove one of them")
         parts = [part.strip() for part in body.split(";") if part.strip()]
         if kind == "message":
             messages[name] = tuple(_field(part) for part in parts)
@@ -126,9 +124,7 @@ def message(name: str) -> Any:
     try:
         return GetMessageClass(_pool().FindMessageTypeByName(name))
     except KeyError:
-        raise InvariantError(
-            f"no message {name}", where=_FILE, fix="declare it there"
-        ) from None
+        raise InvariantError(f"no message {name}", where=_FILE, fix="declare it there") from None
 
 
 @functools.cache
@@ -142,7 +138,7 @@ def method(path: str) -> Method:
 
 
 def enum_name(enum: str, number: int) -> str:
-    """The value's name; for one that this program does not know, the number as text (proto3 enums are open)."""
+    """The value's name; its number as text if this program does not know it (proto3 enums are open)."""
     return next((name for name, value in wire().enums[enum].items() if value == number), str(number))
 
 

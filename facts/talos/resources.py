@@ -41,14 +41,18 @@ def _parsed(name: str, data: bytes) -> Any:
     try:
         return message(name).FromString(data)
     except DecodeError as error:
-        raise NodeError(f"its {name} can't be decoded", fix="check that its Talos version is supported") from error
+        raise NodeError(
+            f"its {name} can't be decoded", fix="check that its Talos version is supported"
+        ) from error
 
 
 def _from_yaml(type_: str, text: str) -> Mapping[str, Any]:
     import yaml  # noqa: PLC0415 - rarely needed
 
     if len(text) > _MAX_YAML:
-        raise NodeError(f"its {type_} is {len(text)} bytes of YAML", fix="look at the node; this is not normal")
+        raise NodeError(
+            f"its {type_} is {len(text)} bytes of YAML", fix="look at the node; this is not normal"
+        )
     if "&" in text and "*" in text:  # alias bombs; Talos writes none
         raise NodeError(f"its {type_} uses YAML aliases", fix="look at the node; this is not normal")
     try:

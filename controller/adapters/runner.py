@@ -1,0 +1,205 @@
+"""The `Runner` port: pyinfra jobs in a subprocess. Imports neither pyinfra nor gevent.
+
+The subprocess (`python -m controller.runner`) starts with the first job and again if it dies. A job whose
+runner died ends with an `error` event of slug `unreachable`: what it did is not known, so look before repeating.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+from pathlib import Path
+from typing import IO, Any
+
+from controller.app.ports import Job, RunnerEvent, Ssh
+from inventory.errors import (
+    CheckFailed,
+    CommandFailed,
+    FleetError,
+    HostKeyMismatch,
+    InvariantError,
+    NodeError,
+    RefusedError,
+    Unreachable,
+)
+
+_GRACE = 10  # seconds after a job's own deadline before the client gives up on its runner
+_MAX_LINE = 4 * 1024 * 1024
+_ENDS = ("result", "error")
+_ERRORS: Mapping[str, type[FleetError]] = {
+    kind.slug: kind
+    for kind in (
+        CheckFailed,
+        CommandFailed,
+        HostKeyMismatch,
+        InvariantError,
+        NodeError,
+        RefusedError,
+        Unreachable,
+    )
+}
+
+
+class ProcessRunner:
+    """Jobs on one zygote process. `ssh` is asked for the way to a machine behind a jump host."""
+
+    def __init__(
+        self,
+        key_path: Path,
+        ssh: Ssh,
+        *,
+        log: Path | None = None,
+        limit: int = 0,
+        python: str = sys.executable,
+    ) -> None:
+        """`log` takes what the runner prints; `limit`: jobs at the same time (0: four per core)."""
+        self._key_path = key_path
+        self._ssh = ssh
+        self._log = log
+        self._limit = limit or 4 * (os.cpu_count() or 1)
+        self._python = python
+        self._zygote: _Zygote | None = None
+        self._starting = asyncio.Lock()
+
+    async def run(self, job: Job) -> AsyncIterator[RunnerEvent]:
+        """Events until `result` or `error`. Use `contextlib.aclosing`: closing kills the job's process group."""
+        async with self._ssh.forward(job.target, job.target.port) as (host, port):
+            zygote = await self._alive()
+            async with aclosing(zygote.run(self._order(job, host, port), job.deadline + _GRACE)) as events:
+                async for event in events:
+                    yield event
+
+    async def close(self) -> None:
+        if self._zygote is not None:
+            await self._zygote.stop()
+            self._zygote = None
+
+    def _order(self, job: Job, host: str, port: int) -> Mapping[str, Any]:
+        return {
+            "id": job.id,
+            "deploy": job.deploy,
+            "data": dict(job.data),
+            "deadline": job.deadline,
+            "dry_run": job.dry_run,
+            "name": job.target.name,
+            "host": host,
+            "port": port,
+            "user": job.target.user,
+            "host_key": job.target.host_key,
+            "key_path": str(self._key_path),
+        }
+
+    async def _alive(self) -> "_Zygote":
+        async with self._starting:
+            if self._zygote is None or self._zygote.dead:
+                self._zygote = await _Zygote.start(self._python, self._limit, self._log)
+            return self._zygote
+
+
+class _Zygote:
+    """One running subprocess and the queues of the jobs it has."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._queues: dict[str, asyncio.Queue[RunnerEvent]] = {}
+        self._reader = asyncio.create_task(self._read())
+        self.dead = False
+
+    @classmethod
+    async def start(cls, python: str, limit: int, log: Path | None) -> "_Zygote":
+        with _open(log) as errors:
+            process = await asyncio.create_subprocess_exec(
+                python,
+                "-m",
+                "controller.runner",
+                str(limit),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,  # Ctrl-C in the terminal is for the controller to handle
+                limit=_MAX_LINE,
+            )
+        if process.stdout is None or not await process.stdout.readline():
+            await process.wait()
+            fix = f"see {log}" if log else "run python -m controller.runner to see why"
+            raise InvariantError("the pyinfra runner does not start", fix=fix)
+        return cls(process)
+
+    async def run(self, order: Mapping[str, Any], patience: float) -> AsyncIterator[RunnerEvent]:
+        job = str(order["id"])
+        if job in self._queues:
+            raise InvariantError(f"the job {job} is running already")
+        queue = self._queues[job] = asyncio.Queue()
+        ended = False
+        timeout: float | None = None  # it may wait for its turn as long as it takes
+        try:
+            self._send({"job": order})
+            while not ended:
+                event = await _next(queue, job, timeout)
+                ended = event.kind in _ENDS
+                timeout = patience
+                yield event
+        finally:
+            del self._queues[job]
+            if not ended:
+                self._send({"cancel": job})
+
+    async def stop(self) -> None:
+        """Closing its standard input makes it kill its jobs and leave."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            async with asyncio.timeout(5):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+        await self._reader
+
+    def _send(self, order: Mapping[str, Any]) -> None:
+        if self._process.stdin is not None and not self.dead:
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+
+    async def _read(self) -> None:
+        stream = self._process.stdout
+        while stream is not None and (line := await stream.readline()):
+            message = json.loads(line)
+            queue = self._queues.get(message["job"])
+            if queue is not None:
+                queue.put_nowait(RunnerEvent(message["job"], message["kind"], message["data"]))
+        self.dead = True
+        status = await self._process.wait()
+        for job, queue in self._queues.items():
+            what = f"the pyinfra runner died (status {status}); what the job did is not known"
+            queue.put_nowait(_error(job, what))
+
+
+async def _next(queue: asyncio.Queue[RunnerEvent], job: str, timeout: float | None) -> RunnerEvent:
+    try:
+        async with asyncio.timeout(timeout):
+            return await queue.get()
+    except TimeoutError:
+        return _error(job, "the pyinfra runner does not answer; what the job did is not known")
+
+
+def _error(job: str, what: str) -> RunnerEvent:
+    fix = "run the command again: the machine is looked at before anything is repeated"
+    return RunnerEvent(job, "error", {"slug": Unreachable.slug, "what": what, "where": "", "fix": fix})
+
+
+def _open(log: Path | None) -> IO[bytes]:
+    if log is None:
+        return Path(os.devnull).open("wb")
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return log.open("ab")
+
+
+def as_error(event: RunnerEvent, node: str) -> FleetError:
+    """The exception that an `error` event stands for."""
+    kind = _ERRORS.get(str(event.data.get("slug")), NodeError)
+    return kind(
+        str(event.data["what"]),
+        where=str(event.data.get("where") or node),
+        fix=str(event.data.get("fix", "")),
+    )

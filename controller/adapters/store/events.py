@@ -1,0 +1,61 @@
+"""Events and facts in the store. Facts keep their history; equal facts only move the time of last sight."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from controller.adapters.store.base import StoreBase
+from controller.adapters.store.connection import to_json
+from inventory.errors import CheckFailed
+from web.ports import EventView
+
+_MAX_FACTS = 1024 * 1024  # bytes of one snapshot; a node is untrusted input
+_KEPT_FACTS = 100  # snapshots of one node
+
+
+class EventsChapter(StoreBase):
+    def event(self, kind: str, subject: str, message: str, data: Mapping[str, Any] | None = None) -> int:
+        """Tells what happened to "node/…", "cluster/…", "run/…" or "controller". Returns the event's id."""
+        with self._unit() as unit:
+            return unit.event(kind, subject, message, data)
+
+    def events(self, after: int = 0, limit: int = 500) -> tuple[EventView, ...]:
+        rows = self._rows("SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", [after, limit])
+        return tuple(EventView(**{**dict(row), "data": json.loads(row["data"])}) for row in rows)
+
+    def save_facts(self, node: str, body: Mapping[str, Any], digest: str) -> bool:
+        """True if they differ from the last ones."""
+        text = to_json(body)
+        if len(text) > _MAX_FACTS:
+            raise CheckFailed(
+                f"its facts take {len(text)} bytes, more than {_MAX_FACTS}",
+                where=f"node/{node}",
+                fix="look at the machine: no real hardware says that much",
+            )
+        with self._unit() as unit:
+            last = unit.one("SELECT id, digest FROM facts WHERE node = ? ORDER BY id DESC LIMIT 1", [node])
+            if last is not None and last["digest"] == digest:
+                unit.execute(
+                    "UPDATE facts SET last_seen = ?, body = ? WHERE id = ?", [unit.at, text, last["id"]]
+                )
+                return False
+            unit.execute(
+                "INSERT INTO facts (node, taken_at, last_seen, digest, body) VALUES (?, ?, ?, ?, ?)",
+                [node, unit.at, unit.at, digest, text],
+            )
+            unit.execute(
+                "DELETE FROM facts WHERE node = ? AND id NOT IN"
+                " (SELECT id FROM facts WHERE node = ? ORDER BY id DESC LIMIT ?)",
+                [node, node, _KEPT_FACTS],
+            )
+            message = "facts changed" if last is not None else "first facts"
+            unit.event("FactsTaken", f"node/{node}", message, {"digest": digest})
+        return True
+
+    def facts(self, node: str, limit: int = 2) -> tuple[Mapping[str, Any], ...]:
+        """Newest first: taken_at, last_seen, digest and body."""
+        rows = self._rows(
+            "SELECT taken_at, last_seen, digest, body FROM facts WHERE node = ? ORDER BY id DESC LIMIT ?",
+            [node, limit],
+        )
+        return tuple({**dict(row), "body": json.loads(row["body"])} for row in rows)

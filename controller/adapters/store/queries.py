@@ -1,0 +1,224 @@
+"""The read side: `web.ports.Queries` over read-only connections. Plain sqlite3, so that `cto status` starts fast.
+
+Safe to use from several threads: each gets its own connection. Where no store exists yet, an empty fleet is
+shown. Writes nothing and repairs nothing.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from controller.adapters import lock
+from controller.adapters.home import Home
+from controller.adapters.store import migrations
+from controller.adapters.store.connection import reader, translated
+from controller.adapters.store.schema import VERSIONS
+from inventory.errors import OperatorError
+from inventory.lifecycle import NodeState
+from web.ports import ClusterView, EngineView, EventView, NodeView, RunView, SiteView
+
+_NODES = """
+SELECT n.*, coalesce(s.step, '') AS running, coalesce(s.started_at, '') AS started_at,
+       coalesce(p.done, 0) AS done, coalesce(p.total, 0) AS total
+FROM nodes n
+LEFT JOIN steps s ON s.kind = 'node' AND s.subject = n.name AND s.outcome = 'started'
+LEFT JOIN progress p ON p.subject = 'node/' || n.name AND p.step = s.step AND p.at >= s.started_at
+"""
+_CLUSTERS = """
+SELECT c.*, count(n.name) AS nodes, coalesce(sum(n.state = ?), 0) AS ready
+FROM clusters c LEFT JOIN nodes n ON n.cluster = c.name GROUP BY c.name ORDER BY c.name
+"""
+_SITES = """
+SELECT s.name, s.timezone, count(n.name) AS nodes, coalesce(sum(n.state = ?), 0) AS ready
+FROM sites s LEFT JOIN nodes n ON n.site = s.name GROUP BY s.name ORDER BY s.name
+"""
+
+
+class StoreQueries:
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+
+    def close(self) -> None:
+        for connection in self._opened:
+            connection.close()
+        self._opened.clear()
+        self._local = threading.local()
+
+    def __enter__(self) -> "StoreQueries":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def engine(self) -> EngineView:
+        row = self._one("SELECT engine_pid, engine_since, observe_only FROM meta")
+        if row is None:
+            return EngineView()
+        pid = lock.holder(self._home)
+        if pid != row["engine_pid"]:  # it died, or has not written itself down yet
+            return EngineView(observe_only=bool(row["observe_only"]))
+        return EngineView(pid=pid, since=row["engine_since"], observe_only=bool(row["observe_only"]))
+
+    def sites(self) -> Sequence[SiteView]:
+        clusters: dict[str, list[str]] = {}
+        for row in self._all("SELECT name, site FROM clusters ORDER BY name"):
+            clusters.setdefault(row["site"], []).append(row["name"])
+        return tuple(
+            SiteView(
+                row["name"], row["timezone"], tuple(clusters.get(row["name"], ())), row["nodes"], row["ready"]
+            )
+            for row in self._all(_SITES, [NodeState.READY])
+        )
+
+    def clusters(self) -> Sequence[ClusterView]:
+        return tuple(
+            ClusterView(
+                name=row["name"],
+                site=row["site"],
+                state=row["state"],
+                endpoint=row["endpoint"],
+                kubernetes=row["kubernetes"],
+                nodes=row["nodes"],
+                ready=row["ready"],
+                problem=row["problem"],
+                changed_at=row["changed_at"],
+                verified_at=row["verified_at"],
+            )
+            for row in self._all(_CLUSTERS, [NodeState.READY])
+        )
+
+    def nodes(self) -> Sequence[NodeView]:
+        return tuple(map(_node_view, self._all(f"{_NODES} ORDER BY n.site, n.cluster, n.name")))
+
+    def node(self, name: str) -> NodeView:
+        row = self._one(f"{_NODES} WHERE n.name = ?", [name])
+        if row is None:
+            raise OperatorError(
+                f"there is no node {name!r}", fix="see `cto node list` for the nodes that are known"
+            )
+        return _node_view(row)
+
+    def runs(self, limit: int = 20) -> Sequence[RunView]:
+        """Youngest first."""
+        return tuple(map(_run_view, self._all("SELECT * FROM runs ORDER BY rowid DESC LIMIT ?", [limit])))
+
+    def run(self, run_id: str) -> RunView:
+        row = self._one("SELECT * FROM runs WHERE id = ?", [run_id])
+        if row is None:
+            raise OperatorError(
+                f"there is no run {run_id!r}", fix="see `cto status` for the runs that are known"
+            )
+        return _run_view(row)
+
+    def plan(self, run_id: str) -> Mapping[str, Any] | None:
+        """The plan of a run with its digest, once it was made."""
+        row = self._one("SELECT digest, body, made_at FROM plans WHERE run = ?", [run_id])
+        return None if row is None else {**dict(row), "body": json.loads(row["body"])}
+
+    def events(self, after: int = 0, limit: int = 500, subject: str = "") -> Sequence[EventView]:
+        by_subject = " AND subject = ?" if subject else ""
+        values = [after, subject, limit] if subject else [after, limit]
+        rows = self._all(f"SELECT * FROM events WHERE id > ?{by_subject} ORDER BY id LIMIT ?", values)
+        return tuple(EventView(**{**dict(row), "data": json.loads(row["data"])}) for row in rows)
+
+    def last_event_id(self) -> int:
+        row = self._one("SELECT max(id) AS id FROM events")
+        return int(row["id"] or 0) if row else 0
+
+    def facts(self, node: str, limit: int = 2) -> Sequence[Mapping[str, Any]]:
+        """Newest first: taken_at, last_seen, digest and body."""
+        rows = self._all(
+            "SELECT taken_at, last_seen, digest, body FROM facts WHERE node = ? ORDER BY id DESC LIMIT ?",
+            [node, limit],
+        )
+        return tuple({**dict(row), "body": json.loads(row["body"])} for row in rows)
+
+    def time_floor(self) -> str:
+        """The latest time that was written down: a clock that shows less is wrong."""
+        row = self._one("SELECT max(at) AS at FROM (SELECT at FROM audit ORDER BY seq DESC LIMIT 1)")
+        return str(row["at"] or "") if row else ""
+
+    def _all(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        with translated(self._home.database):
+            return self._connected().execute(sql, values).fetchall()
+
+    def _one(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Row | None:
+        found = self._all(sql, values)
+        return found[0] if found else None
+
+    def _connected(self) -> sqlite3.Connection:
+        """This thread's connection. An empty stand-in is dropped as soon as there is a store."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is not None and not (self._local.stand_in and self._home.database.exists()):
+            return connection
+        self._local.stand_in = not self._home.database.exists()
+        connection = _empty() if self._local.stand_in else reader(self._home.database)
+        self._opened.append(connection)
+        self._local.connection = connection
+        if not self._local.stand_in:
+            migrations.refuse_other(connection, self._home.database)
+        return connection
+
+
+def _empty() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    for _, statements in VERSIONS:
+        for statement in statements:
+            connection.execute(statement)
+    return connection
+
+
+def _node_view(row: sqlite3.Row) -> NodeView:
+    return NodeView(
+        name=row["name"],
+        site=row["site"],
+        cluster=row["cluster"],
+        role=row["role"],
+        state=row["state"],
+        address=row["address"],
+        problem=row["problem"],
+        step=row["running"],
+        step_started_at=row["started_at"],
+        done=row["done"],
+        total=row["total"],
+        talos=row["talos"],
+        profile=row["profile"],
+        seen_at=row["seen_at"],
+        changed_at=row["changed_at"],
+        host_key_words=row["key_words"],
+        record=json.loads(row["record"]),
+    )
+
+
+def _run_view(row: sqlite3.Row) -> RunView:
+    return RunView(
+        id=row["id"],
+        kind=row["kind"],
+        state=row["state"],
+        selection=selection_text(json.loads(row["selection"])),
+        queued_at=row["queued_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        summary=json.loads(row["summary"]),
+    )
+
+
+def selection_text(selection: Mapping[str, Any]) -> str:
+    """As an operator would say it: "sites berlin, munich; role=worker", or "everything"."""
+    parts = []
+    for name, value in selection.items():
+        if isinstance(value, Mapping):
+            value = [f"{key}={item}" for key, item in value.items()]
+        if isinstance(value, str):
+            value = [value]
+        if value:
+            parts.append(f"{name} {', '.join(map(str, value))}")
+    return "; ".join(parts) or "everything"

@@ -1,0 +1,60 @@
+"""Secrets in the store, always sealed. The key comes from the home's key file, made with the first store."""
+
+from controller.adapters.secretbox import SealKey, Secret, SecretBox
+from controller.adapters.store import audit
+from controller.adapters.store.base import StoreBase
+from controller.adapters.store.rows import SecretInfo
+from inventory.errors import RefusedError, StoreError
+
+
+class SecretsChapter(StoreBase):
+    def put_secret(
+        self, name: str, plaintext: bytes, *, actor: str = "engine", replace: bool = False
+    ) -> None:
+        """Seals and keeps. Another value under a known name needs `replace`: a lost CA can't be made again."""
+        box = self._box()
+        sealed = box.seal(plaintext, table="secrets", pk=name, column="sealed")
+        with self._unit() as unit:
+            known = unit.one("SELECT sealed FROM secrets WHERE name = ?", [name])
+            if known is not None:
+                if box.open(known["sealed"], table="secrets", pk=name, column="sealed") == plaintext:
+                    return
+                if not replace:
+                    raise RefusedError(
+                        "there is a different secret of this name",
+                        where=f"secrets/{name}",
+                        fix="keep it, or replace it explicitly",
+                    )
+            unit.execute(
+                "INSERT INTO secrets (name, key_id, sealed, put_at) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE"
+                " SET key_id = excluded.key_id, sealed = excluded.sealed, put_at = excluded.put_at",
+                [name, box.key.id, sealed, unit.at],
+            )
+            unit.audit(audit.Entry(actor, "replace secret" if known else "put secret", f"secrets/{name}"))
+
+    def get_secret(self, name: str) -> Secret:
+        row = self._row("SELECT sealed FROM secrets WHERE name = ?", [name])
+        if row is None:
+            raise StoreError(
+                "there is no such secret", where=f"secrets/{name}", fix="see `cto status` for what exists"
+            )
+        return self._box().open(row["sealed"], table="secrets", pk=name, column="sealed")
+
+    def has_secret(self, name: str) -> bool:
+        return self._row("SELECT 1 FROM secrets WHERE name = ?", [name]) is not None
+
+    def list_secrets(self) -> tuple[SecretInfo, ...]:
+        rows = self._rows("SELECT name, key_id, put_at FROM secrets ORDER BY name")
+        return tuple(SecretInfo(**dict(row)) for row in rows)
+
+    def _box(self) -> SecretBox:
+        """Only the key that this store was made with: a stray key file must not seal what no backup opens."""
+        key = SealKey.load(self.home)
+        wanted = self._row("SELECT key_id FROM meta")
+        if wanted is None or wanted["key_id"] != key.id:
+            raise StoreError(
+                f"this key ({key.id}) is not the one of this store ({wanted['key_id'] if wanted else 'none'})",
+                where=str(self.home.key),
+                fix="put back the key that `cto key export` printed for this store",
+            )
+        return SecretBox(key)

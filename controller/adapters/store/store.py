@@ -1,0 +1,146 @@
+"""The fleet store: one SQLite file, opened for writing. One object for one thread.
+
+Made of chapters, one file each; here are opening, restoring, and the promise to only observe after a restore.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+
+from controller.adapters.home import Home
+from controller.adapters.secretbox import SealKey
+from controller.adapters.store import audit, backup, migrations
+from controller.adapters.store.base import Unit, iso
+from controller.adapters.store.connection import check, transaction, translated, writer
+from controller.adapters.store.events import EventsChapter
+from controller.adapters.store.nodes import NodesChapter
+from controller.adapters.store.runs import RunsChapter
+from controller.adapters.store.secrets import SecretsChapter
+from controller.adapters.store.steps import StepsChapter
+from inventory.errors import StoreError
+
+
+class Store(NodesChapter, StepsChapter, RunsChapter, EventsChapter, SecretsChapter):
+    @classmethod
+    def open(
+        cls, home: Home, *, now: Callable[[], datetime], new_id: Callable[[], str], write: bool = True
+    ) -> "Store":
+        """Opens the home's store, making home, key and file if they are missing, and checks the file.
+
+        `write=False` opens an existing one without migrating it: a look, not a start.
+        """
+        home.create()
+        if not write and not home.database.exists():
+            raise StoreError(
+                "there is no fleet store yet", where=str(home.root), fix="run `cto apply` or `cto lab up`"
+            )
+        with translated(home.database):
+            connection = writer(home.database)
+        try:
+            _make_ready(home, connection, at=iso(now()), new_id=new_id, migrate=write)
+            epoch = connection.execute("SELECT epoch FROM meta").fetchone()["epoch"]
+        except BaseException:
+            connection.close()
+            raise
+        return cls(home, connection, now=now, new_id=new_id, epoch=epoch)
+
+    def close(self) -> None:
+        for connection in (self._loose_connection, self._connection):
+            if connection is not None:
+                connection.close()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- audit and backups
+
+    def audit_verify(self, *, anchor: audit.AuditHead | None = None) -> audit.AuditReport:
+        """Names the first row that is wrong. Only an `anchor` kept elsewhere shows a tail that was cut off."""
+        with translated(self.home.database):
+            return audit.verify(self._connection, anchor=anchor)
+
+    def audit_head(self) -> audit.AuditHead:
+        return audit.head(self._connection)
+
+    def backup(self, path: Path, *, actor: str = "operator") -> backup.Manifest:
+        """A checked copy at `path` and its manifest beside it; others may go on writing meanwhile."""
+        made = backup.make(self._connection, path, at=self._stamp())
+        with self._unit() as unit:
+            unit.event("BackupMade", "controller", f"backup {path.name}", {"sha256": made.sha256})
+            unit.audit(audit.Entry(actor, "backup", "store", after=made.sha256))
+        return made
+
+    @staticmethod
+    def restore(
+        path: Path,
+        home: Home,
+        *,
+        now: Callable[[], datetime],
+        key: SealKey | None = None,
+        actor: str = "operator",
+    ) -> backup.Restored:
+        """Raises before anything is changed if the backup is not whole or the key does not open it."""
+        return backup.restore(path, home, now=now, key=key, actor=actor)
+
+    # --- observing only, after a restore
+
+    def observe_only(self) -> bool:
+        row = self._row("SELECT observe_only FROM meta")
+        return bool(row and row["observe_only"])
+
+    def unread(self) -> tuple[str, ...]:
+        """Nodes that have to be read before anything may be changed."""
+        return tuple(
+            row["name"] for row in self._rows("SELECT name FROM nodes WHERE unread = 1 ORDER BY name")
+        )
+
+    def mark_observed(self, node: str) -> None:
+        """The node's real state was read (and `move` told if it differs). The last one lifts the rule."""
+        with self._unit() as unit:
+            unit.execute("UPDATE nodes SET unread = 0 WHERE name = ?", [node])
+            if unit.one("SELECT 1 FROM nodes WHERE unread = 1") is None:
+                _lift(unit, actor="engine", reason="every node was read")
+
+    def leave_observe_only(self, *, actor: str, reason: str) -> None:
+        """The operator's word that nodes which don't answer no longer exist."""
+        with self._unit() as unit:
+            unit.execute("UPDATE nodes SET unread = 0")
+            _lift(unit, actor=actor, reason=reason)
+
+
+def _lift(unit: Unit, *, actor: str, reason: str) -> None:
+    lifted = unit.execute("UPDATE meta SET observe_only = 0 WHERE observe_only = 1")
+    if lifted.rowcount == 1:
+        unit.event("ObserveOnlyLifted", "controller", reason)
+        unit.audit(audit.Entry(actor, "act again", "store", reason=reason))
+
+
+def _make_ready(
+    home: Home, connection: sqlite3.Connection, *, at: str, new_id: Callable[[], str], migrate: bool
+) -> None:
+    check(connection, home.database)
+    if migrate:
+        stamp = at.translate({ord(mark): None for mark in "-:."})
+        migrations.migrate(connection, home.database, backups=home.backups, stamp=stamp)
+    else:
+        migrations.refuse_other(connection, home.database)
+    with transaction(connection, home.database):
+        if connection.execute("SELECT 1 FROM meta").fetchone() is None:
+            _first_row(home, connection, at=at, controller_id=new_id())
+
+
+def _first_row(home: Home, connection: sqlite3.Connection, *, at: str, controller_id: str) -> None:
+    """Under the write lock, so that two programs started at once agree on one key."""
+    key = SealKey.load(home) if home.key.exists() else SealKey.create(home)
+    connection.execute(
+        "INSERT INTO meta (id, controller_id, key_id, created_at) VALUES (1, ?, ?, ?)",
+        [controller_id, key.id, at],
+    )
+    audit.append(connection, audit.Entry("engine", "create", "store", after=controller_id), at=at, epoch=0)

@@ -1,0 +1,196 @@
+"""Carries out one queued run (`apply` or `reset`): all clusters side by side, members of each side by side.
+
+Decides only who waits for whom; what happens to one node is `app.engine`'s matter, what should happen is the plan's.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from controller.app.context import ClusterGate, ClusterJob, Limits, NodeJob
+from controller.app.desired import bundle_of, desire
+from controller.app.engine import describe, drive_cluster, drive_node
+from controller.app.ports import Identity
+from controller.app.services import Services
+from controller.app.steps.verify import Verify
+from controller.core.plan import Verdict, judge
+from inventory.errors import FleetError
+from inventory.fleet import Cluster, Fleet
+from inventory.lifecycle import RECONFIGURE_PATH, ClusterState, NodeState, Transition, reset_path
+from inventory.resolve import load_files
+from inventory.selectors import Selection
+from roles.pki import mint_identity
+
+ADMIN_LIFETIME = timedelta(hours=1)  # a certificate lives as long as a job may, and no longer
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of each subject; `failed` holds the stored description of the error."""
+
+    done: list[str] = field(default_factory=list)
+    failed: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def verdict(self) -> Verdict:
+        return judge(done=len(self.done), failed={k: str(v.get("what", "")) for k, v in self.failed.items()})
+
+
+def minting(services: Services, cluster: str) -> Callable[[], Identity]:
+    """A source of admin certificates for one cluster: one per job, made again when half its life is over."""
+    made: list[tuple[float, Identity]] = []
+
+    def identity() -> Identity:
+        now = services.clock.monotonic()
+        if not made or now - made[-1][0] > ADMIN_LIFETIME.total_seconds() / 2:
+            bundle = bundle_of(services, cluster)
+            minted = mint_identity(bundle, roles=("os:admin",), now=services.clock.now(), lifetime=ADMIN_LIFETIME)
+            made.append((now, Identity(minted.ca, minted.crt, minted.key)))
+        return made[-1][1]
+
+    return identity
+
+
+async def execute(services: Services, run_id: str, body: Mapping[str, Any]) -> Verdict:
+    """Does one run to its end. Never raises for what a node did: that is in the verdict and on the node."""
+    resolved = load_files(body["texts"])
+    selection = Selection.from_dict(body["selection"])
+    chosen = {node.name for node in selection.pick(resolved.fleet)}
+    kind = str(body.get("kind", "apply"))
+    outcome = Outcome()
+    limits = Limits.default()
+    clusters = [c for c in resolved.fleet.clusters.values() if chosen & set(c.nodes)]
+    drive = _reset_cluster if kind == "reset" else _apply_cluster
+    await asyncio.gather(*(drive(services, run_id, resolved.fleet, c, chosen, limits, outcome) for c in clusters))
+    return outcome.verdict()
+
+
+def _jobs(services: Services, run: str, fleet: Fleet, cluster: Cluster, limits: Limits) -> tuple[NodeJob, ...]:
+    gate = ClusterGate(cluster.name)
+    identity = minting(services, cluster.name)
+    nodes = [n for n in fleet.nodes_of(cluster.name) if services.store.node(n.name) is not None]
+    return tuple(NodeJob(services, run, fleet, n, cluster, gate, limits, identity) for n in nodes)
+
+
+async def _apply_cluster(
+    services: Services, run: str, fleet: Fleet, cluster: Cluster, chosen: set[str], limits: Limits, outcome: Outcome
+) -> None:
+    jobs = _jobs(services, run, fleet, cluster, limits)
+    work: dict[str, tuple[Transition, ...] | None] = {}
+    for job in jobs:
+        if job.state in (NodeState.JOINED, NodeState.CLEANED, NodeState.READY) and job.node.role != "worker":
+            job.gate.first_joined.set()
+        if job.node.name in chosen and job.row.host_key and job.state is not NodeState.RESET:
+            _collect(job, work, outcome)
+    gate = jobs[0].gate if jobs else ClusterGate(cluster.name)
+    cluster_job = ClusterJob(services, run, cluster, gate, jobs)
+    tasks = {
+        job.node.name: asyncio.ensure_future(_one_node(job, work[job.node.name], outcome))
+        for job in jobs
+        if job.node.name in work
+    }
+    whole = all(
+        name in work or (row is not None and row.state == NodeState.READY)
+        for name in cluster.nodes
+        for row in [services.store.node(name)]
+    )
+    watcher = asyncio.ensure_future(_one_cluster(cluster_job, bool(work), whole, outcome))
+    await _settle(cluster_job, tasks, watcher, outcome)
+
+
+def _collect(job: NodeJob, work: dict[str, tuple[Transition, ...] | None], outcome: Outcome) -> None:
+    """Decides what this node's task does: install or resume (None), reconfigure, or nothing."""
+    try:
+        desired = desire(job.services, job.fleet, job.node) if job.state is not NodeState.PINNED else None
+    except FleetError as error:
+        _failed(job, error, outcome)
+        return
+    job.desired = desired
+    if job.state is not NodeState.READY:
+        work[job.node.name] = None
+    elif desired is not None and desired.config.digest != job.record.get("config_digest"):
+        work[job.node.name] = RECONFIGURE_PATH
+    else:
+        work[job.node.name] = ()
+
+
+def _failed(job: NodeJob, error: FleetError, outcome: Outcome) -> None:
+    outcome.failed[f"node/{job.node.name}"] = describe(error)
+    job.services.store.set_problem(f"node/{job.node.name}", str(error))
+
+
+async def _one_node(job: NodeJob, transitions: tuple[Transition, ...] | None, outcome: Outcome) -> None:
+    try:
+        if transitions == ():
+            problem = await Verify.problem(job)
+            if problem:
+                outcome.failed[f"node/{job.node.name}"] = {"what": problem, "slug": "deviates"}
+                job.services.store.set_problem(f"node/{job.node.name}", problem)
+                return
+            job.services.store.touch(job.node.name)
+        else:
+            await drive_node(job, transitions)
+        job.services.store.set_problem(f"node/{job.node.name}", "")
+        outcome.done.append(f"node/{job.node.name}")
+    except FleetError as error:
+        _failed(job, error, outcome)
+
+
+async def _one_cluster(job: ClusterJob, changes: bool, whole: bool, outcome: Outcome) -> None:
+    name = f"cluster/{job.cluster.name}"
+    state = ClusterState(job.row.state)
+    try:
+        await drive_cluster(job, whole=whole, again=changes)
+        if whole:
+            job.services.store.set_problem(name, "")
+            if state is not ClusterState.READY or changes:
+                outcome.done.append(name)
+    except FleetError as error:
+        outcome.failed[name] = describe(error)
+        job.services.store.set_problem(name, str(error))
+        job.gate.fail(f"cluster {job.cluster.name} stands still: {error.what}")
+
+
+async def _settle(
+    job: ClusterJob, tasks: Mapping[str, "asyncio.Future[None]"], watcher: "asyncio.Future[None]", outcome: Outcome
+) -> None:
+    """Waits for all; wakes those who wait for something that can't come any more."""
+    planes = [tasks[m.node.name] for m in job.control_planes if m.node.name in tasks]
+    try:
+        if planes and not job.gate.first_joined.is_set():
+            joined = asyncio.ensure_future(job.gate.first_joined.wait())
+            every = asyncio.ensure_future(asyncio.wait(planes))
+            await asyncio.wait([joined, every], return_when=asyncio.FIRST_COMPLETED)
+            joined.cancel()
+            every.cancel()
+        if not job.gate.first_joined.is_set():
+            job.gate.fail("none of its control planes could be installed")
+        await asyncio.gather(*tasks.values())
+        names = [n for n in tasks if f"node/{n}" in outcome.failed]
+        if names:
+            job.gate.fail(f"members failed: {', '.join(sorted(names))}")
+        job.gate.members_done.set() if not names else None
+        await watcher
+    finally:
+        for task in (*tasks.values(), watcher):
+            task.cancel()
+        await asyncio.gather(*tasks.values(), watcher, return_exceptions=True)
+
+
+async def _reset_cluster(
+    services: Services, run: str, fleet: Fleet, cluster: Cluster, chosen: set[str], limits: Limits, outcome: Outcome
+) -> None:
+    """One after the other, workers first: each control plane leaves etcd before the next one does."""
+    jobs = [j for j in _jobs(services, run, fleet, cluster, limits) if j.node.name in chosen]
+    jobs.sort(key=lambda j: j.node.role != "worker")
+    for job in jobs:
+        await _one_node(job, reset_path(job.state), outcome)
+    _forget_empty(services, cluster, outcome)
+
+
+def _forget_empty(services: Services, cluster: Cluster, outcome: Outcome) -> None:
+    """A cluster without any member left is planned again, so that it can be bootstrapped anew."""
+    rows: Sequence[Any] = [services.store.node(name) for name in cluster.nodes]
+    if all(r is None or r.state in (NodeState.RESET, NodeState.DECLARED, NodeState.PINNED) for r in rows):
+        services.store.move_cluster(cluster.name, ClusterState.PLANNED, reason="all members were reset", actor="engine")

@@ -1,0 +1,37 @@
+"""Step `configure`: backup table, configuration volume, and last the first MiB, which makes the disk bootable (ADR 3)."""
+
+import hashlib
+
+from controller.app.context import NodeJob
+from controller.app.imaging import hash_range, write_bytes
+from controller.app.steps.base import Record
+from roles.installer import InstallLayout
+
+
+class Configure:
+    repeatable = False
+
+    async def intent(self, job: NodeJob) -> Record:
+        return {"config_digest": job.want().config.digest}
+
+    async def act(self, job: NodeJob) -> Record:
+        ranges = self._ranges(await job.want().layout(job))
+        for count, (offset, data) in enumerate(ranges):
+            job.progress("configure", count, len(ranges))
+            await write_bytes(job.services.ssh, job.target, job.record["disk"]["path"], offset, data)
+        return {}
+
+    async def observe(self, job: NodeJob) -> Record | None:
+        layout = await job.want().layout(job)
+        for offset, data in self._ranges(layout):
+            found = await hash_range(
+                job.services.ssh, job.target, job.record["disk"]["path"], offset, len(data)
+            )
+            if found != hashlib.sha256(data).hexdigest():
+                return None
+        return {"config_digest": job.want().config.digest, "config_partuuid": layout.config_partuuid}
+
+    @staticmethod
+    def _ranges(layout: InstallLayout) -> tuple[tuple[int, bytes], ...]:
+        """In the order of writing: a power cut before the last one leaves a disk without a boot sector."""
+        return (layout.backup, layout.config_volume, (0, layout.first_mib))

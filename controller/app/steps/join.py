@@ -1,0 +1,29 @@
+"""Step `join`: waits until Talos answers with the cluster's own certificates. Starts nothing."""
+
+from controller.app.context import NodeJob
+from controller.app.steps.base import Patience, Record
+
+
+class Join:
+    repeatable = True
+
+    async def intent(self, job: NodeJob) -> Record:
+        return {}
+
+    async def act(self, job: NodeJob) -> Record:
+        patience = Patience(job.services.clock, 900)
+
+        async def answers() -> Record | str:
+            return await self.observe(job) or "Talos does not answer yet"
+
+        await patience.until(
+            answers,
+            where=job.node.name,
+            fix="look at its console; if it shows the bootstrap environment, check the boot order; then run cto apply again",
+        )
+        return {}
+
+    async def observe(self, job: NodeJob) -> Record | None:
+        async with job.limits.talos, job.talos() as node:
+            version = await node.version()
+        return {"talos": version.tag.removeprefix("v"), "arch": version.arch}

@@ -1,0 +1,53 @@
+"""Step `reboot`: leaves the bootstrap environment. Never told twice while the first order may still be on its way."""
+
+from controller.app.context import NodeJob
+from controller.app.steps.base import Patience, Record
+from inventory.errors import CheckFailed, CommandFailed, HostKeyMismatch, Unreachable
+
+BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
+
+
+class Reboot:
+    repeatable = False
+
+    async def intent(self, job: NodeJob) -> Record:
+        return {"boot_id": await self._boot_id(job)}
+
+    async def act(self, job: NodeJob) -> Record:
+        try:
+            done = await job.services.ssh.run(job.target, "systemctl reboot", deadline=20)
+        except Unreachable:
+            return {}  # the machine may go down before it answers: observing decides
+        if done.status != 0:
+            raise CommandFailed(
+                f"systemctl reboot ended with status {done.status}: {done.stderr[:200].decode(errors='replace')}",
+                where=job.node.name,
+                fix="look at the machine's console, then run cto apply again",
+            )
+        patience = Patience(job.services.clock, 90)
+
+        async def gone() -> bool | str:
+            return True if await self.observe(job) is not None else "it still runs the bootstrap environment"
+
+        await patience.until(gone, where=job.node.name, fix="reboot it by hand, then run cto apply again")
+        return {}
+
+    async def observe(self, job: NodeJob) -> Record | None:
+        before = job.services.store.last_intent(f"node/{job.node.name}", "reboot").get("boot_id", "")
+        try:
+            now = await self._boot_id(job)
+        except Unreachable:
+            return {}
+        except HostKeyMismatch as error:
+            raise CheckFailed(
+                "it rebooted, but into the bootstrap environment again (or another machine has its address)",
+                where=job.node.name,
+                fix="check the boot order on its console, compare the KEY words there, then "
+                f"cto node add {job.node.name} --confirm-words and cto apply",
+            ) from error
+        return None if now == before else {}
+
+    @staticmethod
+    async def _boot_id(job: NodeJob) -> str:
+        done = await job.services.ssh.run(job.target, BOOT_ID, deadline=10)
+        return done.stdout.decode(errors="replace").strip()

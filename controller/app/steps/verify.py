@@ -1,0 +1,39 @@
+"""Step `verify`: fresh reads say that the node is what was planned. Repairs nothing."""
+
+from controller.app.context import NodeJob
+from controller.app.steps.base import Patience, Record
+
+
+class Verify:
+    repeatable = True
+
+    async def intent(self, job: NodeJob) -> Record:
+        return {"talos": job.want().talos}
+
+    async def act(self, job: NodeJob) -> Record:
+        patience = Patience(job.services.clock, 600)
+
+        async def good() -> bool | str:
+            problem = await self.problem(job)
+            return problem or True
+
+        await patience.until(good, where=job.node.name, fix="see cto node show and cto events, then run cto apply again")
+        return {}
+
+    async def observe(self, job: NodeJob) -> Record | None:
+        return None if await self.problem(job) else {"verified_at": job.services.clock.now().isoformat()}
+
+    @staticmethod
+    async def problem(job: NodeJob) -> str:
+        """Why the node is not as it should be; empty if it is."""
+        async with job.limits.talos, job.talos() as node:
+            version = (await node.version()).tag.removeprefix("v")
+            status = await node.machine_status()
+            services = await node.services()
+        installed = job.record.get("image", {}).get("talos", "")
+        if installed and version != installed:
+            return f"it runs Talos {version}, but {installed} was installed"
+        if status.stage != "running" or not status.ready:
+            return f"it is {status.stage}, not ready: {'; '.join(status.unmet) or 'no reason given'}"
+        sick = sorted(name for name, state in services.items() if state.endswith("/unhealthy"))
+        return f"unhealthy services: {', '.join(sick)}" if sick else ""

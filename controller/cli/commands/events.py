@@ -1,0 +1,56 @@
+"""`cto events`: what happened, from the store; with --follow as it happens, whoever does it."""
+
+import time
+
+import click
+
+from controller.cli.base import App, command, complete_clusters, complete_nodes, pass_app
+from controller.cli.output import line, plain
+from controller.cli.text import clean
+from web.ports import EventView, Queries
+
+_POLL_SECONDS = 0.25
+
+
+@command("events", example="cto events --follow --node berlin-cp-1")
+@click.option("--follow", is_flag=True, help="Go on until Ctrl-C.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many of the past.")
+@click.option("--after", type=click.IntRange(0), metavar="ID", help="Only what came after this event.")
+@click.option("--node", metavar="NAME", help="Only about this node.", shell_complete=complete_nodes)
+@click.option("--cluster", metavar="NAME", help="Only about this cluster.", shell_complete=complete_clusters)
+@pass_app
+def events(app: App, follow: bool, limit: int, after: int | None, node: str | None, cluster: str | None) -> None:
+    """Print events, oldest first, one per line; json gives one document per line."""
+    subject = f"node/{node}" if node else f"cluster/{cluster}" if cluster else ""
+    with app.services() as services:
+        queries: Queries = services.queries
+        cursor = after or 0
+        if after is None and not subject:
+            cursor = max(0, queries.last_event_id() - limit)
+        past = list(past_events(queries, cursor, subject))
+        for event in past if after is not None else past[-limit:]:
+            show(app, event)
+        cursor = max([cursor, *(event.id for event in past)])
+        while follow:
+            for event in queries.events(cursor, 500, subject):
+                show(app, event)
+                cursor = event.id
+            time.sleep(_POLL_SECONDS)
+
+
+def past_events(queries: Queries, after: int, subject: str) -> list[EventView]:
+    """Everything after the cursor, page by page."""
+    found: list[EventView] = []
+    while page := queries.events(after, 500, subject):
+        found += page
+        after = page[-1].id
+    return found
+
+
+def show(app: App, event: EventView) -> None:
+    """One event as a line."""
+    if app.json:
+        line(plain(event))
+        return
+    at = clean(event.at, 32).replace("T", " ")[:19]
+    click.echo(f"{at}  {click.style(clean(event.kind, 40), bold=True)}  {clean(event.subject, 80)}  {clean(event.message)}")

@@ -1,0 +1,126 @@
+"""`cto plan`: shows what `cto apply` would do, and why. Changes nothing but what is known of machines."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from controller.cli.base import App, command, load_site_files, pass_app, selection, selectors, site_files
+from controller.cli.loop import on_loop
+from controller.cli.output import COLORS, document, human_bytes, human_seconds
+from controller.cli.text import clean, clean_block
+from web.ports import EXIT_DONE, EXIT_INPUT
+
+
+@command("plan", example="cto plan -f site.yaml --cluster berlin")
+@site_files
+@selectors
+@pass_app
+def plan(app: App, files: tuple[Path, ...], **chosen: tuple[str, ...]) -> int:
+    """Show per node: role, disk and why, what is on it now, image, configuration, steps, refusals.
+
+    Exit code 2 if something was refused.
+    """
+    from controller.app.plan import make_plan  # noqa: PLC0415
+
+    resolved = load_site_files(app, files)
+    picked = selection(**chosen)
+    with app.services() as services:
+        made = on_loop(services, lambda: make_plan(services, resolved, picked))
+    if app.json:
+        document(made.to_dict())
+    else:
+        show(made.to_dict())
+    return EXIT_INPUT if made.refusals else EXIT_DONE
+
+
+def show(plan: Mapping[str, Any]) -> None:
+    """The plan for people; nodes with nothing to do are only counted."""
+    idle = [node for node in plan["nodes"] if node["change"] == "nothing"]
+    for node in plan["nodes"]:
+        if node["change"] != "nothing":
+            _node(node)
+    for cluster in plan["clusters"]:
+        if cluster["steps"] or cluster["refusals"]:
+            _cluster(cluster)
+    for warning in plan["warnings"]:
+        click.echo(f"{click.style('warning:', fg='yellow')} {clean_block(warning)}")
+    if idle:
+        click.echo(f"Nothing to do for {len(idle)} of {len(plan['nodes'])} nodes.")
+    if not plan["changes"] and not plan["refused"]:
+        click.echo("Nothing to do.")
+        return
+    seconds = human_seconds(plan["expected_seconds"])
+    refused = f", {plan['refused']} refused" if plan["refused"] else ""
+    click.echo(f"{plan['changes']} to change{refused}; expected duration {seconds}. Plan {clean(plan['digest'])[:12]}")
+
+
+_TONES = {"install": "good", "resume": "busy", "reconfigure": "busy", "refused": "bad"}
+
+
+def _node(node: Mapping[str, Any]) -> None:
+    change = click.style(clean(node["change"]), fg=COLORS.get(_TONES.get(node["change"], "idle")), bold=True)
+    head = f"{clean(node['site'])} / {clean(node['cluster'])} / {click.style(clean(node['name']), bold=True)}"
+    click.echo(f"{head}: {change} ({clean(node['role'])}, now {clean(node['state'])})")
+    if node["disk"]:
+        _disk(node["disk"])
+    image = " ".join(part for part in (clean(node["talos"]), clean(node["image"], 120)) if part)
+    for label, value in (
+        ("image", image),
+        ("profile", node["profile"]),
+        ("config", node["config_digest"][:16]),
+        ("reboot", node["reboot"]),
+    ):
+        if value:
+            _field(label, clean(value, 200))
+    if node["config_diff"]:
+        click.echo(_indent(clean_block(node["config_diff"]), 6))
+    for note in node["notes"]:
+        _field("note", clean(note, 400))
+    _steps(node)
+    _refusals(node)
+    click.echo()
+
+
+def _disk(disk: Mapping[str, Any]) -> None:
+    _field("disk", f"{clean(disk['path'])}  {clean(disk['model'])}  {human_bytes(disk['size'])}  serial {clean(disk['serial'])}")
+    _field("why", clean(disk["reason"], 400))
+    if not disk["contents"]:
+        _field("on it", "nothing")
+        return
+    lost = click.style("will be lost", fg="red", bold=True)
+    _field("on it", f"{'; '.join(clean(item) for item in disk['contents'])}  ({lost})")
+
+
+def _cluster(cluster: Mapping[str, Any]) -> None:
+    head = f"{clean(cluster['site'])} / {click.style(clean(cluster['name']), bold=True)}"
+    click.echo(f"{head}: cluster of {cluster['nodes']}, Kubernetes {clean(cluster['kubernetes'])}, now {clean(cluster['state'])}")
+    _field("endpoint", clean(cluster["endpoint"]))
+    _steps(cluster)
+    _refusals(cluster)
+    click.echo()
+
+
+def _steps(subject: Mapping[str, Any]) -> None:
+    if not subject["steps"]:
+        return
+    total = human_seconds(sum(step["seconds"] for step in subject["steps"]))
+    click.echo(f"    steps     {len(subject['steps'])}, about {total}")
+    for step in subject["steps"]:
+        mark = "!" if step["disruptive"] else " "
+        click.echo(f"     {mark} {clean(step['title']):<40} {human_seconds(step['seconds']):>8}")
+
+
+def _refusals(subject: Mapping[str, Any]) -> None:
+    for refusal in subject["refusals"]:
+        click.echo(f"    {click.style('refused', fg='red', bold=True)}   {clean_block(refusal['reason'])}")
+        click.echo(_indent(f"→ {clean_block(refusal['fix'])}", 14))
+
+
+def _field(label: str, value: str) -> None:
+    click.echo(f"    {label:<9} {value}")
+
+
+def _indent(text: str, by: int) -> str:
+    return "\n".join(" " * by + line for line in text.split("\n"))

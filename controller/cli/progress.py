@@ -1,0 +1,138 @@
+"""Live progress of a run, seen through `Queries`: the engine and whoever follows it see the same.
+
+Three forms: a rich display on a terminal, plain lines elsewhere, JSON lines for programs. None of them
+knows what a step does.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from controller.cli.base import App
+from controller.cli.output import human_bytes, human_seconds, line, plain
+from controller.cli.text import clean
+from web import present
+from web.ports import EventView, NodeView, Queries
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_LEAST_GAP = 0.1  # seconds between two drawings
+_LAST_EVENTS = 4
+
+
+class Follower(Protocol):
+    def update(self) -> None:
+        """Called often while something runs; looks at the store and shows what is new."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def follower(app: App, queries: Queries, names: Sequence[str], *, after: int) -> Follower:
+    """The form that fits: json, terminal or plain. `names` are the nodes of interest, `after` an event id."""
+    if app.json:
+        return LineFollower(queries, after, lambda event: line(plain(event)))
+    if sys.stdout.isatty() and app.environ.get("TERM", "") != "dumb":
+        return RichFollower(queries, names, after, app.now)
+    return LineFollower(queries, after, _say)
+
+
+def _say(event: EventView) -> None:
+    click.echo(f"{clean(event.at, 32)[11:19]}  {clean(event.subject, 80)}: {clean(event.message)}")
+
+
+class LineFollower:
+    """One line per event."""
+
+    def __init__(self, queries: Queries, after: int, show: Callable[[EventView], None]) -> None:
+        self._queries, self._after, self._show = queries, after, show
+
+    def update(self) -> None:
+        while page := self._queries.events(self._after, 500):
+            for event in page:
+                self._show(event)
+            self._after = page[-1].id
+
+    def close(self) -> None:
+        self.update()
+
+
+class RichFollower:
+    """A table per site: node, state, step with its bar, time left; the newest events below."""
+
+    def __init__(
+        self, queries: Queries, names: Sequence[str], after: int, now: Callable[[], datetime], console: Any = None
+    ) -> None:
+        from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+        from rich.live import Live  # noqa: PLC0415
+
+        self._queries, self._names, self._now = queries, frozenset(names), now
+        self._after = after
+        self._recent: list[EventView] = []
+        self._drawn = 0.0
+        self._live = Live(console=console or Console(), auto_refresh=False, vertical_overflow="ellipsis")
+        self._live.start()
+
+    def update(self) -> None:
+        if time.monotonic() - self._drawn >= _LEAST_GAP:
+            self._draw()
+
+    def close(self) -> None:
+        self._draw()
+        self._live.stop()
+
+    def _draw(self) -> None:
+        while page := self._queries.events(self._after, 500):
+            self._recent = [*self._recent, *page][-_LAST_EVENTS:]
+            self._after = page[-1].id
+        nodes = [node for node in self._queries.nodes() if not self._names or node.name in self._names]
+        self._live.update(picture(nodes, self._recent, self._now()), refresh=True)
+        self._drawn = time.monotonic()
+
+
+def picture(nodes: Sequence[NodeView], recent: Sequence[EventView], now: datetime) -> "RenderableType":
+    """What the terminal shows. Texts of machines become `Text`, in which no markup acts."""
+    from rich.console import Group  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    parts: list[RenderableType] = []
+    for site in dict.fromkeys(node.site for node in nodes):
+        members = [node for node in nodes if node.site == site]
+        left = max(present.seconds_left(node, now) for node in members)
+        ready = sum(present.node_badge(node, now).tone == "good" for node in members)
+        title = Text(f"{clean(site) or 'no site'}  {ready} of {len(members)} ready", style="bold")
+        if left and ready < len(members):
+            title.append(f"  about {human_seconds(left)} left", style="dim")
+        grid = Table.grid(padding=(0, 2))
+        for node in members:
+            grid.add_row(*_cells(node, now))
+        parts += [title, grid, Text()]
+    parts += [Text(f"{clean(event.subject, 60)}: {clean(event.message, 120)}", style="dim") for event in recent]
+    return Group(*parts)
+
+
+_STYLES = {"good": "green", "busy": "cyan", "warn": "yellow", "bad": "red", "unknown": "magenta", "idle": "dim"}
+
+
+def _cells(node: NodeView, now: datetime) -> "tuple[RenderableType, ...]":
+    from rich.progress_bar import ProgressBar  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    badge, step = present.node_badge(node, now), present.progress(node, now)
+    mark = Text(f"{badge.symbol} {clean(badge.label, 40)}", style=_STYLES[badge.tone])
+    words = clean(node.problem.split("\n")[0], 80) if node.problem else ""
+    if step is not None:
+        words = clean(step.title, 60)
+        if step.fraction is not None:
+            words += f"  {human_bytes(step.done)} of {human_bytes(step.total)}"
+        if step.left:
+            words += f"  {human_seconds(step.left)}"
+    fraction = step.fraction if step and step.fraction is not None else present.fraction_done(node, now)
+    bar = ProgressBar(total=1.0, completed=fraction, width=20)
+    return Text("  " + clean(node.name, 40)), mark, bar, Text(words)

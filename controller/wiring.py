@@ -1,0 +1,118 @@
+"""The composition root: the only place that builds adapters. Decides nothing; every part is made at its first use."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from controller.store import Home, Store
+
+if TYPE_CHECKING:  # heavy: imported where used
+    from controller.app.ports import Clock, Discovery, Images, KubeApi, Runner, Ssh, TalosApi
+    from controller.store import StoreQueries
+
+
+def new_id() -> str:
+    """A fresh identifier: 16 hex digits."""
+    return secrets.token_hex(8)
+
+
+class Wiring:
+    """Services of one home. Use `open_services`, which closes what was opened."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.new_id: Callable[[], str] = new_id
+
+    @cached_property
+    def clock(self) -> "Clock":
+        from controller.adapters.clock import SystemClock
+
+        return SystemClock()
+
+    @cached_property
+    def store(self) -> Store:
+        return Store.open(self.home, now=self.clock.now, new_id=self.new_id)
+
+    @cached_property
+    def queries(self) -> "StoreQueries":
+        from controller.store import StoreQueries
+
+        return StoreQueries(self.home)
+
+    @cached_property
+    def ssh(self) -> "Ssh":
+        from controller.adapters.ssh import AsyncSsh
+        from controller.adapters.ssh_keys import ensure_key
+
+        ensure_key(self.home.ssh_key)
+        return AsyncSsh(self.home.ssh_key, self.home.known_hosts)
+
+    @cached_property
+    def runner(self) -> "Runner":
+        from controller.adapters.runner import ZygoteRunner
+
+        return ZygoteRunner(self.ssh, key_path=self.home.ssh_key)
+
+    @cached_property
+    def talos(self) -> "TalosApi":
+        from controller.adapters.talos import GrpcTalos
+
+        return GrpcTalos()
+
+    @cached_property
+    def kube(self) -> "KubeApi":
+        from controller.adapters.kube import KubeClient
+
+        return KubeClient()
+
+    @cached_property
+    def discovery(self) -> "Discovery":
+        from controller.adapters.discovery import MdnsDiscovery
+
+        return MdnsDiscovery(self.clock)
+
+    @cached_property
+    def images(self) -> "Images":
+        from controller.adapters.images import ImageCache
+
+        return ImageCache(self.home.images)
+
+    def made(self, name: str) -> bool:
+        """Whether a part was built (so that closing builds nothing)."""
+        return name in self.__dict__
+
+    async def aclose(self) -> None:
+        """Closes what lives on the event loop: the runner's zygote, then connections."""
+        for name in ("runner", "ssh"):
+            if self.made(name):
+                await self.__dict__[name].close()
+                del self.__dict__[name]
+
+    def close(self) -> None:
+        for name in ("queries", "store"):
+            if self.made(name):
+                self.__dict__[name].close()
+                del self.__dict__[name]
+
+
+@contextmanager
+def open_services(home: Path | None = None) -> Iterator[Wiring]:
+    """The services of `home` ($CTO_HOME, else the platform's data directory)."""
+    wiring = Wiring(Home.locate(home))
+    try:
+        yield wiring
+    finally:
+        wiring.close()
+
+
+@asynccontextmanager
+async def on_loop(wiring: Wiring) -> AsyncIterator[Wiring]:
+    """For the time that an event loop runs: closes what was opened on it, also when cancelled."""
+    try:
+        yield wiring
+    finally:
+        await asyncio.shield(wiring.aclose())

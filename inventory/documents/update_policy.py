@@ -1,0 +1,59 @@
+"""How updates roll out: channel, waves, how many may fail, who must agree."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from inventory.calendar import UpdatePolicy as Policy
+from inventory.model import Document, Model, SiteSelector
+from inventory.values import Duration, duration_minutes, refuse
+
+_WAVES, _BAKE = (1, 5, 25, 100), ("24h", "4h", "1h")
+
+
+def _cumulative(waves: list[int]) -> list[int]:
+    if waves != sorted(set(waves)) or waves[-1] != 100:
+        refuse("the waves do not rise to 100", "write cumulative percentages, such as [1, 5, 25, 100]")
+    return waves
+
+
+class UpdatePolicySpec(Model):
+    applies_to: SiteSelector | None = Field(default=None, description="Which sites; without it, all.")
+    channel: Literal["stable", "beta", "edge"] | None = Field(default=None, description="Default: stable.")
+    waves: Annotated[list[Annotated[int, Field(ge=1, le=100)]], AfterValidator(_cumulative)] | None = Field(
+        default=None, min_length=1, description="Cumulative percent of clusters. Default: [1, 5, 25, 100]."
+    )
+    bake: list[Duration] | None = Field(
+        default=None, min_length=1, description="Healthy time after each wave. Default: [24h, 4h, 1h]."
+    )
+    max_failures_percent: Annotated[int, Field(ge=0, le=100)] | None = Field(
+        default=None, description="Failures tolerated in a wave of more than ten clusters. Default: 5."
+    )
+    max_unavailable: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        default=None, description="Workers of one cluster updated at a time. Default: 1."
+    )
+    approval: Literal["none", "first-wave", "each-wave"] | None = Field(
+        default=None, description="Who must agree before waves start. Default: none."
+    )
+
+
+class UpdatePolicy(Document):
+    """How updates roll out."""
+
+    kind: Literal["UpdatePolicy"]
+    spec: UpdatePolicySpec = Field(default_factory=UpdatePolicySpec, description="The policy.")
+
+    def value(self, sites: tuple[str, ...]) -> Policy:
+        """With the defaults filled in, for these sites."""
+        spec = self.spec
+        percent = spec.max_failures_percent
+        return Policy(
+            name=self.metadata.name,
+            sites=sites,
+            channel=spec.channel or "stable",
+            waves_percent=tuple(spec.waves or _WAVES),
+            bake_minutes=tuple(duration_minutes(text) for text in spec.bake or _BAKE),
+            max_failures_percent=5 if percent is None else percent,
+            max_unavailable=spec.max_unavailable or 1,
+            approval=spec.approval or "none",
+        )

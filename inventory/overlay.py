@@ -1,0 +1,117 @@
+"""Layers of plain data, lowest first: maps merge, lists and values replace, null removes, patches accumulate.
+
+A stack keeps its layers, so that it can say of each value which layer and line set it. Knows no kinds.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from inventory.yaml_source import Path, SourceDocument
+
+ACCUMULATE = "patches"  # the one list in which layers add instead of replacing
+_ABSENT = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One layer's word on one path. `line` 0: not from a file."""
+
+    layer: str
+    value: Any  # None: this layer removes what it inherits
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A part of a document (`prefix` says which) under the name that `explain` shows."""
+
+    name: str  # "site berlin"
+    data: Mapping[str, Any]
+    source: SourceDocument | None = None
+    prefix: Path = ()
+
+    def get(self, path: Path) -> Any:
+        """The layer's value, or a private marker if it says nothing."""
+        value: Any = self.data
+        for part in path:
+            if isinstance(value, Mapping) and part in value:
+                value = value[part]
+            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+                value = value[part]
+            else:
+                return _ABSENT
+        return value
+
+    def origin(self, path: Path, value: Any) -> Origin:
+        if self.source is None:
+            return Origin(self.name, value)
+        return Origin(self.name, value, self.source.file, self.source.line_of((*self.prefix, *path)))
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Layers in the order in which they apply; the last one wins."""
+
+    layers: tuple[Layer, ...]
+
+    def merged(self) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for layer in self.layers:
+            result = merge(result, layer.data)
+        return result
+
+    def explain(self, path: Path) -> tuple[Origin, ...]:
+        """Every layer that says something of this path, in order: the last one is what holds."""
+        said = ((layer, layer.get(path)) for layer in self.layers)
+        return tuple(layer.origin(path, value) for layer, value in said if value is not _ABSENT)
+
+    def where(self, path: Path) -> Origin:
+        """Who set a path last; for a path that nobody set, who set its nearest parent."""
+        for length in range(len(path), -1, -1):
+            found = [origin for origin in self.explain(path[:length]) if origin.line]
+            if found:
+                return found[-1]
+        return Origin("", None)
+
+
+def merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """`upper` over `lower`. Neither is changed; the result holds no nulls but those inside patches."""
+    result = dict(lower)
+    for key, value in upper.items():
+        below = result.get(key)
+        if value is None:
+            result.pop(key, None)
+        elif key == ACCUMULATE and isinstance(value, list):
+            result[key] = [*(below or []), *value]
+        elif isinstance(value, Mapping):
+            result[key] = merge(below if isinstance(below, Mapping) else {}, value)
+        else:
+            result[key] = value
+    return result
+
+
+def find_path(tree: Any, dotted: str) -> Path | None:
+    """The keys that `settings.sysctls.net.core.somaxconn` means in `tree`, where keys may hold dots themselves."""
+    if not dotted:
+        return ()
+    if not isinstance(tree, Mapping):
+        return None
+    for key in sorted(tree, key=len, reverse=True):
+        if dotted == key:
+            return (key,)
+        if dotted.startswith(f"{key}."):
+            rest = find_path(tree[key], dotted[len(key) + 1 :])
+            if rest is not None:
+                return (key, *rest)
+    return None
+
+
+def leaves(tree: Any, path: Path = ()) -> Iterable[Path]:
+    """The paths of all values that are not maps."""
+    if isinstance(tree, Mapping) and tree:
+        for key, value in tree.items():
+            yield from leaves(value, (*path, key))
+    else:
+        yield path

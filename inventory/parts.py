@@ -1,0 +1,208 @@
+"""The parts that documents are made of: node fields, cluster fields, settings. Every field is optional,
+because any of them may come from another layer; what must not be missing is checked after the overlay.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from inventory import values as v
+from inventory.model import Model
+
+
+def _not_yet(what: str, instead: str) -> AfterValidator:
+    """Known to the model but acted on by nothing yet: refused, because to ignore it would be a lie."""
+
+    def check(value: Any) -> Any:
+        if value is None or value is False or value == []:
+            return value
+        return v.refuse(f"{what} is not yet supported", instead)
+
+    return AfterValidator(check)
+
+
+_DHCP = "remove it and let DHCP give the address, the same one at each boot"
+
+
+class DiskFields(Model):
+    path: str | None = Field(
+        default=None,
+        pattern=r"^/dev/[A-Za-z0-9_./:+-]+$",
+        description="Device, preferably a stable name.",
+        examples=["/dev/disk/by-id/nvme-eui.0025388b71b2c5d1"],
+    )
+    serial: str | None = Field(
+        default=None, min_length=1, max_length=128, description="Serial number.", examples=["S4EWNX0R"]
+    )
+    wwid: str | None = Field(
+        default=None, min_length=1, max_length=128, description="World-wide id.", examples=["eui.0025388b71b2c5d1"]
+    )
+    wipe: bool | None = Field(default=None, description="May a disk that holds data be overwritten?")
+
+
+class ImageFields(Model):
+    talos: v.TalosVersion | None = Field(default=None, description="Talos version.")
+    schematic: v.Schematic | None = Field(default=None, description="Image Factory schematic id.")
+    url: v.ImageUrl | None = Field(default=None, description="Image to write instead of the factory's.")
+    sha256: v.Sha256 | None = Field(default=None, description="SHA-256 of the image file as fetched.")
+    extensions: list[v.Extension] | None = Field(default=None, description="System extensions.")
+    factory: v.Url | None = Field(default=None, description="Image Factory to use, such as a mirror of your own.")
+
+
+class DeliveryFields(Model):
+    method: Literal["metal-iso", "state", "maintenance-push"] | None = Field(
+        default=None, description="How the machine configuration reaches the node's first boot."
+    )
+    trust_segment: bool | None = Field(
+        default=None, description="Declares the network segment trusted; for `maintenance-push` only."
+    )
+
+
+class ProxySettings(Model):
+    http: v.Url | None = Field(default=None, description="Proxy for http.")
+    https: v.Url | None = Field(default=None, description="Proxy for https.")
+    no_proxy: list[Annotated[str, Field(min_length=1)]] | None = Field(
+        default=None, description="Hosts, domains and networks reached directly."
+    )
+
+
+class KernelModule(Model):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = Field(
+        description="Module name.", examples=["dm_thin_pool"]
+    )
+    parameters: list[Annotated[str, Field(min_length=1)]] | None = Field(default=None, description="Parameters.")
+
+
+class Interface(Model):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,15}$")] = Field(
+        description="Interface name.", examples=["enp1s0"]
+    )
+    dhcp: bool | None = Field(default=None, description="Take the address from DHCP (the default).")
+    addresses: Annotated[list[v.InterfaceCidr] | None, _not_yet("a static address", _DHCP)] = Field(
+        default=None, description="Static addresses. Not yet supported."
+    )
+    gateway: Annotated[v.Ip | None, _not_yet("a static gateway", _DHCP)] = Field(
+        default=None, description="Default gateway. Not yet supported."
+    )
+    bond: Annotated[list[str] | None, _not_yet("a bond", _DHCP)] = Field(
+        default=None, description="Members of a bond. Not yet supported."
+    )
+    vlan: Annotated[int | None, _not_yet("a VLAN", _DHCP)] = Field(
+        default=None, description="VLAN id. Not yet supported."
+    )
+
+    @model_validator(mode="after")
+    def _has_an_address(self) -> Self:
+        if self.dhcp is False:
+            v.refuse("an interface without DHCP is not yet supported", "remove dhcp: false")
+        return self
+
+
+class NetworkSettings(Model):
+    interfaces: list[Interface] | None = Field(default=None, description="Interfaces, all by DHCP for now.")
+
+
+class NodeSettings(Model):
+    time_servers: list[v.Host] | None = Field(default=None, description="NTP servers.")
+    time_disabled: bool | None = Field(default=None, description="No time synchronization at all.")
+    nameservers: list[v.Ip] | None = Field(default=None, description="DNS servers, instead of DHCP's.")
+    search_domains: list[v.Host] | None = Field(default=None, description="DNS search domains.")
+    registry_mirrors: dict[str, Annotated[list[v.Url], Field(min_length=1)]] | None = Field(
+        default=None, description="Image registry → mirrors, tried in order."
+    )
+    proxy: ProxySettings | None = Field(default=None, description="Proxies for outgoing connections.")
+    sysctls: dict[v.SysctlKey, v.SysctlValue] | None = Field(default=None, description="Kernel settings.")
+    kernel_modules: list[KernelModule] | None = Field(default=None, description="Kernel modules to load.")
+    node_labels: dict[v.LabelKey, v.LabelValue] | None = Field(
+        default=None, description="Labels of the Kubernetes node."
+    )
+    node_taints: dict[v.LabelKey, v.Taint] | None = Field(
+        default=None, description="Taints of the Kubernetes node: key → `value:Effect`."
+    )
+    longhorn: bool | None = Field(default=None, description="Prepare the node for Longhorn storage.")
+    nvidia: bool | None = Field(default=None, description="Prepare the node for NVIDIA GPUs.")
+    network: NetworkSettings | None = Field(default=None, description="Network interfaces.")
+
+
+class NodeFields(Model):
+    """What any layer may say of nodes."""
+
+    labels: dict[v.LabelKey, v.LabelValue] | None = Field(default=None, description="For selectors.")
+    ssh_port: v.Port | None = Field(default=None, description="Port of the bootstrap environment's SSH server.")
+    ssh_user: v.User | None = Field(default=None, description="User on the bootstrap environment.")
+    jump: v.Jump | None = Field(default=None, description="Jump host; without it the node is reached directly.")
+    hardware_profile: v.Name | None = Field(
+        default=None, description="Hardware profile, instead of the one that matches."
+    )
+    disk: DiskFields | None = Field(default=None, description="The install disk; chosen for you if not named.")
+    image: ImageFields | None = Field(default=None, description="The Talos image.")
+    delivery: DeliveryFields | None = Field(default=None, description="How the configuration is delivered.")
+    settings: NodeSettings | None = Field(default=None, description="Settings of the machine.")
+    patches: list[dict[str, Any]] | None = Field(
+        default=None, description="Strategic merge patches of the machine configuration; layers accumulate."
+    )
+
+
+class LayerFields(NodeFields):
+    """Node fields for many nodes at once; may name their class."""
+
+    node_class: v.Name | None = Field(default=None, description="Name of a NodeClass.")
+
+
+class RoleLayers(Model):
+    controlplane: LayerFields | None = Field(default=None, description="For control planes.")
+    worker: LayerFields | None = Field(default=None, description="For workers.")
+    appliance: LayerFields | None = Field(default=None, description="For one-node clusters.")
+
+
+class OwnFields(LayerFields):
+    """What a site may say of one node that its template declares."""
+
+    address: v.Address | None = Field(default=None, description="Where the bootstrap environment answers.")
+    host_key: v.HostKey | None = Field(default=None, description="Pinned SSH host key, as in a `.pub` file.")
+    talos_address: v.Address | None = Field(
+        default=None, description="Where Talos answers, if that is another address."
+    )
+
+
+class NodeSpec(OwnFields):
+    role: Literal["controlplane", "worker", "appliance"] = Field(description="What the node is in its cluster.")
+
+
+class InlineNode(NodeSpec):
+    name: v.Name = Field(description="Unique in the fleet; becomes the host name.")
+
+
+class ClusterFields(Model):
+    """What any layer may say of clusters."""
+
+    kubernetes: v.KubernetesVersion | None = Field(default=None, description="Kubernetes version.")
+    allow_scheduling_on_control_planes: bool | None = Field(
+        default=None, description="May workloads run on control planes? Default: only in a one-node cluster."
+    )
+    pod_cidr: v.Cidr | None = Field(default=None, alias="podCIDR", description="Network of the pods.")
+    service_cidr: v.Cidr | None = Field(default=None, alias="serviceCIDR", description="Network of the services.")
+    cni: Annotated[
+        Literal["flannel", "none", "cilium"] | None,
+        AfterValidator(
+            lambda cni: (
+                v.refuse("cni: cilium is not yet supported", "write cni: none and install Cilium yourself")
+                if cni == "cilium"
+                else cni
+            )
+        ),
+    ] = Field(default=None, description="Pod network: flannel, or none to install one yourself.")
+    discovery: bool | None = Field(default=None, description="Use Talos cluster discovery; off for air gaps.")
+    cert_sans: list[v.Host] | None = Field(
+        default=None, alias="certSANs", description="More names and addresses for the API servers' certificates."
+    )
+
+
+class ClusterLayers(ClusterFields):
+    """A cluster and what it says of its nodes, common to Cluster documents and templates."""
+
+    endpoint: v.Endpoint | None = Field(
+        default=None, description="Kubernetes API. Default with one control plane: its address, port 6443."
+    )
+    defaults: LayerFields | None = Field(default=None, description="Node fields for all nodes of the cluster.")
+    roles: RoleLayers | None = Field(default=None, description="Node fields by role.")

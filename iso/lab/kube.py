@@ -1,0 +1,190 @@
+"""The part of the Kubernetes API that the product uses, served over HTTPS on a control plane's address.
+
+GET /version, /readyz, /livez, /api/v1/nodes (list, get), PATCH of a node's spec.unschedulable. Client
+certificates of the cluster's own CA; only group system:masters may do anything. No watch, no pods yet.
+"""
+
+import asyncio
+import json
+from typing import Any
+
+import h11
+
+from iso.lab.api import LabMachine
+from iso.lab.talos import pki
+from iso.lab.talos.cluster import Cluster, KubeNodeState
+from iso.lab.talos.config import MachineConfig
+from iso.lab.talos.shared import Clock
+
+_MAX_BODY = 1 << 20
+_NODES = "/api/v1/nodes"
+
+
+class KubeServer:
+    def __init__(self, cluster: Cluster, machine: LabMachine, config: MachineConfig, clock: Clock) -> None:
+        self._cluster, self._machine, self._config, self._clock = cluster, machine, config, clock
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        config = self._config
+        ca = pki.Pair(*config.kube_ca)
+        sans = (
+            self._machine.address,
+            "127.0.0.1",
+            "localhost",
+            "kubernetes",
+            "kubernetes.default.svc",
+            "10.96.0.1",
+            config.endpoint_host,
+            *config.kube_sans,
+        )
+        pair = pki.issue(ca, now=self._clock.now(), common_name="kube-apiserver", sans=sans, days=365)
+        context = pki.server_context(pair, client_ca=ca.crt, required=False, alpn="http/1.1")
+        self._server = await asyncio.start_server(
+            self._serve, self._machine.address, self._machine.kube_port, ssl=context
+        )
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._connections):
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
+        try:
+            await self._requests(reader, writer)
+        except (OSError, h11.ProtocolError) as error:
+            self._machine.log("kube-connection", error=str(error))
+        finally:
+            writer.close()
+
+    async def _requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        groups = pki.organizations(writer.get_extra_info("peercert"))
+        connection = h11.Connection(h11.SERVER)
+        while True:
+            request, body = await _receive(connection, reader)
+            if request is None:
+                return
+            method, path = request.method.decode(), request.target.decode().partition("?")[0]
+            status, answer = self._answer(method, path, body, groups)
+            self._machine.log("kube", method=method, path=path, status=status)
+            data = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
+            kind = "text/plain" if isinstance(answer, str) else "application/json"
+            headers = [("content-type", kind), ("content-length", str(len(data)))]
+            for event in (
+                h11.Response(status_code=status, headers=headers),
+                h11.Data(data=data),
+                h11.EndOfMessage(),
+            ):
+                writer.write(connection.send(event) or b"")
+            await writer.drain()
+            if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
+                return
+            connection.start_next_cycle()
+
+    def _answer(self, method: str, path: str, body: bytes, groups: frozenset[str]) -> tuple[int, Any]:
+        if path in {"/readyz", "/livez", "/version"} and method == "GET":
+            return (200, self._version()) if path == "/version" else (200, "ok")
+        if "system:masters" not in groups:
+            return _status(403 if groups else 401, "Forbidden" if groups else "Unauthorized", "not allowed")
+        if path == _NODES and method == "GET":
+            items = [self._node(node) for node in self._cluster.nodes.values()]
+            revision = {"resourceVersion": str(self._cluster.revision)}
+            return 200, {"kind": "NodeList", "apiVersion": "v1", "metadata": revision, "items": items}
+        if path.startswith(f"{_NODES}/"):
+            return self._one_node(method, path.removeprefix(f"{_NODES}/"), body)
+        return _status(404, "NotFound", "the server could not find the requested resource")
+
+    def _one_node(self, method: str, name: str, body: bytes) -> tuple[int, Any]:
+        node = self._cluster.nodes.get(name)
+        if node is None:
+            return _status(404, "NotFound", f'nodes "{name}" not found')
+        if method == "PATCH":
+            try:
+                spec = json.loads(body).get("spec", {})
+                node.unschedulable = bool(spec.get("unschedulable"))
+            except (ValueError, AttributeError):
+                return _status(400, "BadRequest", "the patch is no JSON object")
+            self._cluster.touch(node)
+        elif method != "GET":
+            return _status(405, "MethodNotAllowed", f"{method} is not part of the lab")
+        return 200, self._node(node)
+
+    def _version(self) -> dict[str, str]:
+        tag = self._config.kubelet_version
+        major, minor = tag.removeprefix("v").split(".")[:2]
+        return {"major": major, "minor": minor, "gitVersion": tag, "platform": f"linux/{self._machine.arch}"}
+
+    def _node(self, node: KubeNodeState) -> dict[str, Any]:
+        labels = {"kubernetes.io/hostname": node.name, "kubernetes.io/os": "linux", **node.labels}
+        taints = []
+        if node.control_plane:
+            labels["node-role.kubernetes.io/control-plane"] = ""
+            if not self._config.schedulable_control_planes:
+                taints.append({"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"})
+        if node.unschedulable:
+            taints.append({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"})
+        ready = {
+            "type": "Ready",
+            "status": "True" if node.ready else "False",
+            "reason": "KubeletReady" if node.ready else "KubeletNotReady",
+            "message": "kubelet is posting ready status" if node.ready else "network plugin is not ready",
+        }
+        return {
+            "kind": "Node",
+            "apiVersion": "v1",
+            "metadata": {
+                "name": node.name,
+                "uid": node.uid,
+                "labels": labels,
+                "resourceVersion": str(node.revision),
+            },
+            "spec": {"taints": taints, **({"unschedulable": True} if node.unschedulable else {})},
+            "status": {
+                "conditions": [ready],
+                "addresses": [
+                    {"type": "InternalIP", "address": node.address},
+                    {"type": "Hostname", "address": node.name},
+                ],
+                "nodeInfo": {"kubeletVersion": node.version, "operatingSystem": "linux"},
+            },
+        }
+
+
+async def _receive(
+    connection: h11.Connection, reader: asyncio.StreamReader
+) -> tuple[h11.Request | None, bytes]:
+    """One whole request; None when the client is gone."""
+    request: h11.Request | None = None
+    body = bytearray()
+    while True:
+        event = connection.next_event()
+        if event is h11.NEED_DATA:
+            connection.receive_data(await reader.read(65536))
+        elif isinstance(event, h11.Request):
+            request = event
+        elif isinstance(event, h11.Data):
+            body += event.data
+            if len(body) > _MAX_BODY:
+                raise h11.RemoteProtocolError("the body is too big", error_status_hint=413)
+        elif isinstance(event, h11.EndOfMessage):
+            return request, bytes(body)
+        else:
+            return None, b""
+
+
+def _status(code: int, reason: str, text: str) -> tuple[int, Any]:
+    return code, {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "message": text,
+        "reason": reason,
+        "code": code,
+    }

@@ -1,0 +1,380 @@
+"""Runs scripts of the lab's machines: in this process, on the asyncio loop, with streaming input and output.
+
+Starts no process and touches no file of the real machine. Commands are the `tools` of the host; what the
+shell itself must do (cd, set, read…) is in `iso.lab.shell.builtins`.
+"""
+
+import asyncio
+import contextlib
+import fnmatch
+import functools
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from iso.lab.shell import expand, syntax
+from iso.lab.shell.builtins import BUILTINS
+from iso.lab.shell.call import Call, UsageError, decode, encode
+from iso.lab.shell.signals import ExitShell, LoopControl
+from iso.lab.shell.streams import Collector, Nowhere, Pipe, Reader, Source, Writer, chunks
+
+if TYPE_CHECKING:
+    from iso.lab.host import Host
+
+_parse = functools.lru_cache(maxsize=64)(syntax.parse)
+_SIGPIPE = 141
+_BIN = ("/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/", "/usr/local/bin/", "/usr/local/sbin/")
+
+
+class Shell:
+    """One shell: variables, folder, descriptors. Subshells are copies."""
+
+    def __init__(
+        self,
+        host: "Host",
+        fds: Mapping[int, Reader | Writer],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/root",
+        arguments: tuple[str, ...] = (),
+    ) -> None:
+        self.host, self.files = host, host.files
+        self.fds: dict[int, Reader | Writer] = dict(fds)
+        self.variables: dict[str, str] = dict(env or {})
+        self.exported: set[str] = set(self.variables)
+        self.cwd, self.arguments, self.name = cwd, arguments, "sh"
+        self.status = 0
+        self.errexit = False
+        self.background: list[asyncio.Task[int]] = []
+        self._tested = 0  # inside a condition, where `set -e` does not act
+
+    # --- what tools and builtins use -------------------------------------------------------------
+    @property
+    def stdin(self) -> Reader:
+        return self.fds.get(0, Nowhere())  # type: ignore[return-value]
+
+    @property
+    def out(self) -> Writer:
+        return self.fds.get(1, Nowhere())  # type: ignore[return-value]
+
+    @property
+    def err(self) -> Writer:
+        return self.fds.get(2, Nowhere())  # type: ignore[return-value]
+
+    def env(self) -> dict[str, str]:
+        return {name: self.variables[name] for name in self.exported if name in self.variables}
+
+    def copy(self, fds: Mapping[int, Reader | Writer] | None = None) -> "Shell":
+        other = Shell(self.host, {**self.fds, **(fds or {})}, env=self.variables, cwd=self.cwd, arguments=self.arguments)
+        other.exported = set(self.exported)
+        other.status, other.errexit, other.name, other._tested = self.status, self.errexit, self.name, self._tested
+        return other
+
+    def with_fds(self, fds: Mapping[int, Reader | Writer]) -> "Shell":
+        return self.copy(fds)
+
+    async def complain(self, message: str, status: int) -> int:
+        await self.err.write(encode(f"{self.name}: {message}\n"))
+        return status
+
+    async def run_script(
+        self, text: str, arguments: tuple[str, ...] = (), env: Mapping[str, str] | None = None
+    ) -> int:
+        """`sh -c text`: a new shell with this one's environment."""
+        shell = Shell(self.host, self.fds, env=self.env() if env is None else env, cwd=self.cwd, arguments=arguments)
+        return await shell.run(text)
+
+    async def run(self, text: str) -> int:
+        """Run `text` in this shell until it ends or exits."""
+        try:
+            script = _parse(text)
+        except syntax.ShellSyntaxError as error:
+            return await self.complain(str(error), 2)
+        except RecursionError:
+            return await self.complain("1: Syntax error: nested too deeply", 2)
+        try:
+            self.status = await self.script(script)
+        except ExitShell as ended:
+            self.status = ended.status
+        except LoopControl:
+            self.status = 0
+        except BrokenPipeError:
+            self.status = _SIGPIPE
+        return self.status
+
+    async def run_here(self, text: str) -> int:
+        """`eval text`: in this shell; `exit` ends this shell."""
+        try:
+            return await self.script(_parse(text))
+        except syntax.ShellSyntaxError as error:
+            return await self.complain(str(error), 2)
+
+    # --- Parameters, for `expand` ----------------------------------------------------------------
+    def parameter(self, name: str) -> str | None:
+        special = {"?": str(self.status), "#": str(len(self.arguments)), "$": "4242", "!": "4243", "0": self.name}
+        if name in special:
+            return special[name]
+        if name in ("@", "*"):
+            return " ".join(self.arguments)
+        if name.isdigit():
+            return self.arguments[int(name) - 1] if int(name) <= len(self.arguments) else None
+        return self.variables.get(name)
+
+    async def substitute(self, script: syntax.Script) -> str:
+        output = Collector()
+        self.status = await self.copy({1: output}).run_isolated(script)
+        return decode(bytes(output.data)).replace("\0", "").rstrip("\n")
+
+    async def run_isolated(self, script: syntax.Script) -> int:
+        """Run as a subshell: `exit` ends only this."""
+        try:
+            return await self.script(script)
+        except ExitShell as ended:
+            return ended.status
+        except LoopControl:
+            return 0
+        except BrokenPipeError:
+            return _SIGPIPE
+
+    # --- lists -----------------------------------------------------------------------------------
+    async def script(self, script: syntax.Script) -> int:
+        for item in script:
+            if item.background:
+                shell = self.copy({0: Nowhere()})
+                task = asyncio.ensure_future(shell.run_isolated((syntax.AndOr(item.first, item.rest),)))
+                self.background.append(task)
+                self.host.keep(task)
+                self.status = 0
+                continue
+            self.status = await self._and_or(item)
+        return self.status
+
+    async def _and_or(self, item: syntax.AndOr) -> int:
+        steps = [("", item.first), *item.rest]
+        ran = 0
+        for index, (operator, pipeline) in enumerate(steps):
+            if (operator == "&&" and self.status != 0) or (operator == "||" and self.status == 0):
+                continue
+            ran = index
+            last = index == len(steps) - 1
+            async with self._testing(when=not last or pipeline.negated):
+                self.status = await self._pipeline(pipeline)
+        if self.errexit and self.status and not self._tested and ran == len(steps) - 1 and not steps[-1][1].negated:
+            raise ExitShell(self.status)
+        return self.status
+
+    @contextlib.asynccontextmanager
+    async def _testing(self, *, when: bool = True) -> AsyncIterator[None]:
+        self._tested += when
+        try:
+            yield
+        finally:
+            self._tested -= when
+
+    async def _pipeline(self, pipeline: syntax.Pipeline) -> int:
+        if len(pipeline.commands) == 1:
+            status = await self._command(pipeline.commands[0])
+        else:
+            status = await self._stages(pipeline.commands)
+        return int(status == 0) if pipeline.negated else status
+
+    async def _stages(self, commands: tuple[syntax.Command, ...]) -> int:
+        pipes = [Pipe() for _ in commands[1:]]
+
+        async def stage(index: int, command: syntax.Command) -> int:
+            before = pipes[index - 1] if index else None
+            after = pipes[index] if index < len(pipes) else None
+            ends: dict[int, Reader | Writer] = {}
+            if before is not None:
+                ends[0] = before
+            if after is not None:
+                ends[1] = after
+            shell = self.copy(ends)
+            try:
+                return await shell.run_isolated((syntax.AndOr(syntax.Pipeline((command,), negated=False), ()),))
+            finally:
+                if after is not None:
+                    after.end()
+                if before is not None:
+                    before.break_()
+
+        tasks = [asyncio.ensure_future(stage(index, command)) for index, command in enumerate(commands)]
+        try:
+            return (await asyncio.gather(*tasks))[-1]
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
+
+    # --- commands --------------------------------------------------------------------------------
+    async def _command(self, command: syntax.Command) -> int:
+        if not command.redirects:
+            return await self._body(command.body)
+        kept, opened = dict(self.fds), []
+        try:
+            for redirect in command.redirects:
+                opened.append(await self._redirect(redirect))
+            status = await self._body(command.body)
+            if _is_bare_exec(command.body):
+                kept = self.fds  # `exec >file`: the redirections stay
+            return status
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            self.fds = kept
+            return await self.complain(f"cannot open {error.filename}: {error.strerror}", 2)
+        finally:
+            self.fds = kept
+            for stream in opened:
+                if stream is not None:
+                    stream.close()
+
+    async def _redirect(self, redirect: syntax.Redirect) -> Any:
+        """Apply one redirection; what must be closed afterwards, or None."""
+        target = await expand.string(self, redirect.target)
+        if redirect.operator == ">&":
+            stream = Nowhere() if target == "-" else self.fds.get(int(target) if target.isdigit() else -1)
+            if stream is None:
+                raise OSError(9, "Bad file descriptor", target)
+            self.fds[redirect.fd] = stream
+            return None
+        path = target if target.startswith("/") else f"{self.cwd}/{target}"
+        if path == "/dev/null":
+            self.fds[redirect.fd] = Nowhere()
+            return None
+        if path in ("/dev/stdin", "/dev/stdout", "/dev/stderr"):
+            self.fds[redirect.fd] = self.fds[("/dev/stdin", "/dev/stdout", "/dev/stderr").index(path)]
+            return None
+        if redirect.operator == "<":
+            self.fds[redirect.fd] = self.files.reader(path)
+            return None
+        writer = self.files.writer(path, append=redirect.operator == ">>", now=self.host.now())
+        self.fds[redirect.fd] = writer
+        return writer
+
+    async def _body(self, body: Any) -> int:
+        match body:
+            case syntax.Simple():
+                return await self._simple(body)
+            case syntax.Group(inner, subshell):
+                return await self.copy().run_isolated(inner) if subshell else await self.script(inner)
+            case syntax.If():
+                for condition, branch in body.branches:
+                    if await self._condition(condition) == 0:
+                        return await self.script(branch)
+                return await self.script(body.otherwise) if body.otherwise else 0
+            case syntax.For(name, words, inner):
+                values = list(self.arguments) if words is None else await expand.arguments(self, words)
+                return await self._for(name, values, inner)
+            case syntax.While():
+                return await self._while(body)
+            case syntax.Case():
+                return await self._case(body)
+        raise TypeError(f"no such command node: {body!r}")
+
+    async def _condition(self, script: syntax.Script) -> int:
+        async with self._testing():
+            return await self.script(script)
+
+    async def _for(self, name: str, values: Sequence[str], body: syntax.Script) -> int:
+        status = 0
+        for value in values:
+            self.variables[name] = value
+            try:
+                status = await self.script(body)
+            except LoopControl as control:
+                if control.leave():
+                    break
+        return status
+
+    async def _while(self, loop: syntax.While) -> int:
+        status = 0
+        while (await self._condition(loop.condition) == 0) is not loop.until:
+            try:
+                status = await self.script(loop.body)
+            except LoopControl as control:
+                if control.leave():
+                    break
+            await asyncio.sleep(0)  # a loop that never waits must not hold up the other machines
+        return status
+
+    async def _case(self, case: syntax.Case) -> int:
+        subject = await expand.string(self, case.subject)
+        for patterns, body in case.branches:
+            for word in patterns:
+                if fnmatch.fnmatchcase(subject, await expand.pattern(self, word)):
+                    return await self.script(body)
+        return 0
+
+    async def _simple(self, simple: syntax.Simple) -> int:
+        before = self.status
+        self.status = 0
+        assigned = {name: await expand.string(self, value) for name, value in simple.assignments}
+        if not simple.words:
+            self.variables.update(assigned)
+            return self.status  # that of the last substitution
+        self.status = before
+        argv = await expand.arguments(self, simple.words)
+        if not argv:
+            return 0
+        builtin = BUILTINS.get(argv[0])
+        if builtin is not None:
+            self.variables.update(assigned)
+            return await builtin(self, argv[1:])
+        return await self.run_argv(argv, {**self.env(), **assigned})
+
+    async def run_argv(self, argv: Sequence[str], env: Mapping[str, str] | None = None) -> int:
+        """One command by name, as if typed."""
+        name = argv[0]
+        for folder in _BIN:
+            name = name.removeprefix(folder) if name.startswith(folder) else name
+        tool = self.host.tools.get(name)
+        if tool is None:
+            builtin = BUILTINS.get(name)
+            if builtin is not None:
+                return await builtin(self, list(argv[1:]))
+            return await self._not_found(argv)
+        call = Call(name, list(argv[1:]), self.stdin, self.out, self.err, self.env() if env is None else env,
+                    self.cwd, self, self.host)  # fmt: skip
+        self.host.log("command", argv=list(argv))
+        lie = self.host.faults.take("lie", name)
+        if lie is not None:
+            return await _lie(call, lie)
+        try:
+            return await tool(call)
+        except UsageError as error:
+            return await call.fail(str(error), 2)
+        except BrokenPipeError:
+            return _SIGPIPE
+        except OSError as error:
+            return await call.fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror))
+
+    async def _not_found(self, argv: Sequence[str]) -> int:
+        """A script of the tree, or nothing."""
+        path = argv[0]
+        if "/" in path:
+            full = path if path.startswith("/") else f"{self.cwd}/{path}"
+            if self.files.find(full) is not None:
+                return await self.run_script(decode(self.files.read(full)), tuple(argv[1:]))
+        return await self.complain(f"{path}: not found", 127)
+
+
+def _is_bare_exec(body: Any) -> bool:
+    return isinstance(body, syntax.Simple) and body.words == ((syntax.Text("exec", quoted=False),),)
+
+
+async def _lie(call: Call, lie: Mapping[str, Any]) -> int:
+    """Take what comes, do nothing, claim what the fault says (success, unless it says otherwise)."""
+    async for _ in chunks(call.stdin):
+        pass
+    text = str(lie.get("stdout", ""))
+    await call.out.write(encode(text * int(lie.get("repeat", 1))))
+    return int(lie.get("status", 0))
+
+
+async def run(host: "Host", text: str, *, stdin: bytes = b"") -> tuple[int, bytes, bytes]:
+    """Run `text` as root with its output collected: (status, stdout, stderr). For tests and probes."""
+    out, err = Collector(), Collector()
+    shell = Shell(host, {0: Source(stdin), 1: out, 2: err}, env=host.environment())
+    status = await shell.run(text)
+    return status, bytes(out.data), bytes(err.data)

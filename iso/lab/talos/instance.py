@@ -1,0 +1,311 @@
+"""One running lab Talos: from the configuration's source to a ready node, and what it answers meanwhile.
+
+Follows the boot order of Talos (acquire.go, apid, trustd, etcd, kubelet) with short, configurable waits.
+The gRPC surface is `api`, the disks are `storage`, what nodes share is `cluster`.
+"""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from iso.lab.api import LabDisk, LabMachine
+from iso.lab.kube import KubeServer
+from iso.lab.talos import pki, storage
+from iso.lab.talos.api import ApiServer
+from iso.lab.talos.cluster import Cluster, KubeNodeState, Member
+from iso.lab.talos.config import ConfigError, MachineConfig, load
+from iso.lab.talos.shared import Shared
+from roles.fat import FatError
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What the image on the disk says of itself."""
+
+    tag: str = "v1.13.9"
+    needs_metal_iso: bool = False  # its kernel arguments name metal-iso: no such volume is an error, too
+
+    @property
+    def minor(self) -> int:
+        return int(self.tag.split(".")[1])
+
+
+class TalosInstance:
+    def __init__(self, shared: Shared, machine: LabMachine, disk: LabDisk, release: Release) -> None:
+        self.shared, self.machine, self.disk, self.release = shared, machine, disk, release
+        self.boot_id = str(uuid.uuid4())
+        self.stage = "booting"
+        self.services: dict[str, str] = {"machined": "Running/healthy", "containerd": "Running/healthy"}
+        self.config: MachineConfig | None = None
+        self.cluster: Cluster | None = None
+        self.member: Member | None = None
+        self.node: KubeNodeState | None = None
+        self.claimed: str = ""  # volume id that stays in use until a reboot (1.10, 1.11)
+        self.config_error = ""
+        self._delivered: asyncio.Future[MachineConfig] | None = None
+        self._api: ApiServer | None = None
+        self._kube: KubeServer | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = False
+
+    def start(self) -> None:
+        self.spawn(self._boot())
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.machine.log("talos-crash", error=f"{type(error).__name__}: {error}")
+
+    async def stop(self) -> None:
+        self._stopped = True
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._close_servers()
+        if self.member is not None:
+            self.member.running = False
+        if self.node is not None and self.cluster is not None:
+            self.node.ready = False
+            self.cluster.touch(self.node)
+        self.shared.left(self)
+        self.shared.signal.fire()
+
+    async def _close_servers(self) -> None:
+        if self._api is not None:
+            await self._api.stop()
+            self._api = None
+        if self._kube is not None and self.cluster is not None:
+            self.cluster.api_servers -= 1
+            await self._kube.stop()
+            self._kube = None
+
+    # Boot
+
+    async def _boot(self) -> None:
+        config = await self._acquire()
+        self.stage = "booting"
+        self.adopt(config)
+        self.machine.log("talos-configured", hostname=self.hostname, type=config.section("machine")["type"])
+        await self._serve_api(config)
+        if config.control_plane:
+            self.services["etcd"] = "Preparing/unknown"
+            await self._run_etcd(config)
+            await self._serve_kube(config)
+        await self._run_kubelet(config)
+        self.stage = "running"
+        self.shared.signal.fire()
+
+    async def _acquire(self) -> MachineConfig:
+        record = storage.read_record(self.disk, "STATE")
+        if record is not None:
+            return await self._retried(lambda: self._parse(str(record["config"]).encode()))
+        config = await self._retried(self._from_medium)
+        if config is None:
+            config = await self._maintenance()
+        storage.prepare_partitions(self.disk, self.machine.firmware, uuid.uuid4)
+        self.persist(config)
+        return config
+
+    async def _retried(self, read: Any) -> Any:
+        """A bad configuration is read again for ever; there is no way from here to maintenance mode."""
+        while True:
+            try:
+                return read()
+            except (ConfigError, FatError) as error:
+                if str(error) != self.config_error:
+                    self.config_error = str(error)
+                    self.machine.log("talos-config-error", error=self.config_error)
+                await self.shared.clock.sleep(self.shared.timings.retry)
+
+    def _from_medium(self) -> MachineConfig | None:
+        found = storage.find_config(self.machine.disks)
+        if found is None:
+            if self.release.needs_metal_iso:
+                raise ConfigError("no volume with the label metal-iso")
+            return None
+        volume, content = found
+        config = self._parse(content)
+        if self.release.minor in {10, 11}:
+            self.claimed = volume.id
+        return config
+
+    def _parse(self, text: bytes) -> MachineConfig:
+        return load(text, minor=self.release.minor, disks=self.machine.disks.values())
+
+    async def _maintenance(self) -> MachineConfig:
+        self.stage = "maintenance"
+        pair = pki.self_signed(self.shared.clock.now(), (self.machine.address,))
+        self.machine.log("talos-maintenance", fingerprint=pki.fingerprint(pair.crt))
+        self._delivered = asyncio.get_running_loop().create_future()
+        self._api = await ApiServer(self, maintenance=True).start(pki.server_context(pair, alpn="h2"))
+        config = await self._delivered
+        await self._api.stop()
+        self._api = None
+        return config
+
+    @property
+    def maintenance(self) -> bool:
+        return self._delivered is not None and not self._delivered.done()
+
+    def deliver(self, config: MachineConfig) -> None:
+        """Maintenance mode got its configuration; the answer to the caller is sent before the mode ends."""
+        future = self._delivered
+        if future is not None and not future.done():
+            asyncio.get_running_loop().call_later(0.05, lambda: future.done() or future.set_result(config))
+
+    async def _serve_api(self, config: MachineConfig) -> None:
+        self.services["apid"] = "Waiting/unknown"
+        if not config.control_plane:
+            # A worker's certificate is signed by trustd on a control plane.
+            await self.shared.signal.until(lambda: self.shared.issuer(config) is not None)
+        issuer = self.shared.issuer(config)
+        ca = pki.Pair(config.ca_crt, config.ca_key) if config.control_plane or issuer is None else issuer
+        if self.machine.faults.take("refuse", "talos") is not None:
+            self.machine.log("talos-refuses")
+            await asyncio.Event().wait()
+        sans = (self.machine.address, "127.0.0.1", self.hostname, *config.cert_sans)
+        pair = pki.issue(ca, now=self.shared.clock.now(), common_name=self.hostname, sans=sans)
+        context = pki.server_context(pair, client_ca=config.ca_crt, alpn="h2")
+        self._api = await ApiServer(self, maintenance=False).start(context)
+        self.services["apid"] = self.services["kubelet"] = "Running/healthy"
+        if config.control_plane:
+            self.services["trustd"] = "Running/healthy"
+            self.shared.serves(self)
+        self.services["kubelet"] = "Preparing/unknown"
+        self.shared.signal.fire()
+
+    async def _run_etcd(self, config: MachineConfig) -> None:
+        cluster = self._cluster(config)
+        record = storage.read_record(self.disk, "EPHEMERAL") or {}
+        if "etcd" in record:
+            cluster.restore(record["etcd"]["members"])
+            self.member = cluster.members.get(record["etcd"]["id"])
+            if self.member is None:
+                self.services["etcd"] = "Failed/unhealthy"  # removed from the cluster: its data is of no use
+                await asyncio.Event().wait()
+        else:
+            await self.shared.signal.until(lambda: self.member is not None or cluster.bootstrapped)
+        async with contextlib.AsyncExitStack() as joining:
+            if self.member is None:
+                await joining.enter_async_context(cluster.joining)
+                self.member = cluster.add_member(self.hostname, self.machine.address, learner=True)
+                self._remember_etcd(cluster, self.member)
+            await self.shared.clock.sleep(self.shared.timings.etcd)
+            self.member.running = True
+            self.services["etcd"] = "Running/healthy"
+            self.shared.signal.fire()
+            if self.member.learner:
+                await self.shared.clock.sleep(self.shared.timings.promote)
+                self.member.learner = False
+                self._remember_etcd(cluster, self.member)
+        self.machine.log("etcd-running", member=f"{self.member.id:016x}")
+        self.shared.signal.fire()
+
+    def _remember_etcd(self, cluster: Cluster, member: Member) -> None:
+        storage.write_record(self.disk, "EPHEMERAL", cluster.as_record(member))
+
+    async def _serve_kube(self, config: MachineConfig) -> None:
+        cluster = self._cluster(config)
+        await self.shared.signal.until(cluster.has_quorum)
+        await self.shared.clock.sleep(self.shared.timings.kube)
+        server = KubeServer(cluster, self.machine, config, self.shared.clock)
+        await server.start()
+        self._kube = server
+        cluster.api_servers += 1
+        self.shared.signal.fire()
+
+    async def _run_kubelet(self, config: MachineConfig) -> None:
+        self.services["cri"] = self.services["kubelet"] = "Running/healthy"
+        cluster = self._cluster(config)
+        await self.shared.signal.until(lambda: cluster.api_servers > 0)
+        old = cluster.nodes.get(self.hostname)
+        self.node = KubeNodeState(
+            self.hostname,
+            self.machine.address,
+            config.control_plane,
+            config.kubelet_version,
+            config.node_labels,
+            unschedulable=old.unschedulable if old else False,
+            uid=old.uid if old else str(uuid.uuid4()),
+        )
+        cluster.nodes[self.hostname] = self.node
+        cluster.touch(self.node)
+        await self.shared.clock.sleep(self.shared.timings.ready)
+        if config.cni != "none" and self.machine.faults.take("never-ready", "talos") is None:
+            self.node.ready = True
+            cluster.touch(self.node)
+
+    # What the API asks and orders
+
+    @property
+    def hostname(self) -> str:
+        configured = self.config.hostname if self.config else ""
+        return configured or "talos-" + self.machine.uuid.replace("-", "")[:6]
+
+    def _cluster(self, config: MachineConfig) -> Cluster:
+        if self.cluster is None:
+            self.cluster = self.shared.cluster(config)
+        return self.cluster
+
+    def adopt(self, config: MachineConfig) -> None:
+        self.config = config
+        self._cluster(config)
+        if self.node is not None:
+            self.node.labels, self.node.version = config.node_labels, config.kubelet_version
+
+    def persist(self, config: MachineConfig) -> None:
+        record = {"config": config.text.decode(errors="surrogateescape"), "version": self.release.tag}
+        storage.write_record(self.disk, "STATE", record)
+
+    def unmet(self) -> Mapping[str, str]:
+        """Conditions between this node and ready, by name."""
+        found: dict[str, str] = {}
+        bad = sorted(name for name, state in self.services.items() if state != "Running/healthy")
+        if bad:
+            found["services"] = "not running: " + ", ".join(bad)
+        if self.node is None or not self.node.ready:
+            found["nodeReady"] = f'node "{self.hostname}" is not ready'
+        return found
+
+    def time_in_sync(self) -> bool:
+        disabled = self.config is not None and self.config.time_disabled
+        return disabled or not self.machine.faults.has("no-time")
+
+    def start_etcd(self) -> None:
+        """Bootstrap: this node is the first member."""
+        if self.cluster is not None and self.config is not None:
+            self.member = self.cluster.add_member(self.hostname, self.machine.address, learner=False)
+            self._remember_etcd(self.cluster, self.member)
+            self.machine.log("etcd-bootstrap", member=f"{self.member.id:016x}")
+            self.shared.signal.fire()
+
+    def leave_etcd(self) -> None:
+        if self.cluster is not None and self.member is not None:
+            self.cluster.remove_member(self.member.id)
+            self.member = None
+
+    def forget_node(self) -> None:
+        if self.cluster is not None:
+            self.cluster.nodes.pop(self.hostname, None)
+            self.node = None
+
+    def claim_free(self, volume_id: str) -> bool:
+        return volume_id != self.claimed
+
+    def later(self, stage: str, *, off: bool = False) -> None:
+        """Go down a moment after the answer was sent."""
+        self.stage = stage
+        self.spawn(self._go_down(off))
+
+    async def _go_down(self, off: bool) -> None:
+        await self.shared.clock.sleep(self.shared.timings.down)
+        await (self.machine.power_off() if off else self.machine.reboot())

@@ -1,0 +1,297 @@
+"""Text and byte filters: cat, head, tail, tee, wc, tr, sort, uniq, cut, od, echo, printf."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+
+from iso.lab.shell.call import Call, Tool, UsageError, decode, encode, options
+from iso.lab.shell.streams import CHUNK, chunks, read_exactly
+
+_UNITS = {"": 1, "b": 512, "K": 1024, "k": 1024, "M": 1024**2, "G": 1024**3, "KB": 1000, "MB": 1000**2}
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "\\": "\\", '"': '"'}
+_ESCAPE = re.compile(r"\\(0[0-7]{0,3}|[1-7][0-7]{0,2}|x[0-9a-fA-F]{1,2}|.)", re.DOTALL)
+
+
+def size_of(text: str) -> int:
+    """A count with a unit, as head, tail and dd take it."""
+    match = re.fullmatch(r"(\d+)([A-Za-z]{0,3})", text)
+    unit = match.group(2).removesuffix("iB") if match else "?"
+    if match is None or unit not in _UNITS:
+        raise UsageError(f"invalid number: '{text}'")
+    return int(match.group(1)) * _UNITS[unit]
+
+
+def unescaped(text: str) -> str:
+    """Backslash escapes of printf resolved."""
+
+    def one(match: re.Match[str]) -> str:
+        code = match.group(1)
+        if code[0] in "01234567":
+            return decode(bytes([int(code, 8) & 255]))
+        if code[0] == "x" and len(code) > 1:
+            return decode(bytes([int(code[1:], 16)]))
+        return _ESCAPES.get(code, match.group(0))
+
+    return _ESCAPE.sub(one, text)
+
+
+async def cat(call: Call) -> int:
+    _, names = options(call.args, "un")
+    status = 0
+    for name in names or ["-"]:
+        try:
+            async for chunk in call.inputs([name]):
+                await call.out.write(chunk)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            status = await call.fail(f"{name}: {error.strerror}")
+    return status
+
+
+async def echo(call: Call) -> int:
+    newline = call.args[:1] != ["-n"]
+    text = unescaped(" ".join(call.args if newline else call.args[1:]))  # as dash does
+    await call.out.write(encode(text + "\n" * newline))
+    return 0
+
+
+async def printf(call: Call) -> int:
+    args = call.args[1:] if call.args[:1] == ["--"] else call.args
+    if not args:
+        raise UsageError("usage: printf format [arg ...]")
+    template, values = unescaped(args[0].replace("%%", "\0")), args[1:]
+    pieces = re.split(r"%([-0]?\d*(?:\.\d+)?[sdiuxXobc])", template)
+    conversions = len(pieces) // 2
+    output = []
+    while True:
+        for index, piece in enumerate(pieces):
+            output.append(piece if index % 2 == 0 else _formatted(piece, values.pop(0) if values else ""))
+        if not values or not conversions:
+            break
+    await call.out.write(encode("".join(output).replace("\0", "%")))
+    return 0
+
+
+def _formatted(spec: str, value: str) -> str:
+    flags, kind = spec[:-1], spec[-1]
+    if kind == "b":
+        return unescaped(value)
+    if kind in "sc":
+        return f"%{flags}s" % (value[:1] if kind == "c" else value)
+    try:
+        number = int(value, 0) if value else 0
+    except ValueError:
+        number = 0
+    return f"%{flags}{'d' if kind in 'iu' else kind}" % number
+
+
+async def head(call: Call) -> int:
+    args = ["-n" + arg[1:] if re.fullmatch(r"-\d+", arg) else arg for arg in call.args]
+    found, names = options(args, "q", "nc")
+    if "c" in found:
+        left = size_of(found["c"])
+        for name in names or ["-"]:
+            reader = call.stdin if name == "-" else call.files.reader(call.path(name))
+            while left and (chunk := await reader.read(min(left, CHUNK))):
+                left -= len(chunk)
+                await call.out.write(chunk)
+        return 0
+    left = size_of(found.get("n", "10"))
+    async for chunk in call.inputs(names):
+        if left <= 0:
+            break
+        lines = chunk.split(b"\n", left)
+        whole = len(lines) <= left
+        await call.out.write(chunk if whole else chunk[: len(chunk) - len(lines[-1])])
+        left = left - (len(lines) - 1)
+    return 0
+
+
+async def tail(call: Call) -> int:
+    args = ["-n" + arg[1:] if re.fullmatch(r"[-+]\d+", arg) else arg for arg in call.args]
+    found, names = options(args, "q", "nc")
+    unit, text = ("c", found["c"]) if "c" in found else ("n", found.get("n", "10"))
+    count = size_of(text.lstrip("+-"))
+    if text.startswith("+"):
+        await _tail_from(call, names, unit, max(0, count - 1))
+        return 0
+    kept = bytearray()
+    async for chunk in call.inputs(names):
+        kept += chunk
+        if unit == "c":
+            del kept[: max(0, len(kept) - count)]
+    if unit == "n":
+        lines = bytes(kept).splitlines(keepends=True)
+        kept = bytearray(b"".join(lines[len(lines) - count :] if count < len(lines) else lines))
+    await call.out.write(bytes(kept) if count else b"")
+    return 0
+
+
+async def _tail_from(call: Call, names: list[str], unit: str, skip: int) -> None:
+    """Everything after the first `skip` bytes or lines, as it comes."""
+    async for chunk in call.inputs(names):
+        if not skip:
+            await call.out.write(chunk)
+        elif unit == "c":
+            await call.out.write(chunk[skip:])
+            skip = max(0, skip - len(chunk))
+        else:
+            lines = chunk.splitlines(keepends=True)
+            await call.out.write(b"".join(lines[skip:]))
+            skip = max(0, skip - len(lines))
+
+
+async def tee(call: Call) -> int:
+    found, names = options(call.args, "ai")
+    writers = [call.files.writer(call.path(name), append="a" in found, now=call.host.now()) for name in names]
+    async for chunk in chunks(call.stdin):
+        for writer in (call.out, *writers):
+            await writer.write(chunk)
+    for writer in writers:
+        writer.close()
+    return 0
+
+
+async def wc(call: Call) -> int:
+    found, names = options(call.args, "clwm")
+    lines = words = size = 0
+    inside = False
+    async for chunk in call.inputs(names):
+        lines += chunk.count(b"\n")
+        size += len(chunk)
+        pieces = chunk.split()
+        words += len(pieces) - (inside and chunk[:1] not in b" \t\n\r" and bool(pieces))
+        inside = chunk[-1:] not in b" \t\n\r"
+    values = {"l": lines, "w": words, "c": size, "m": size}
+    shown = [str(values[letter]) for letter in "lwcm" if letter in found] or [str(lines), str(words), str(size)]
+    return await call.print(" ".join(shown + names))
+
+
+def _character_set(text: str) -> bytes:
+    for name, members in (("[:upper:]", "A-Z"), ("[:lower:]", "a-z"), ("[:digit:]", "0-9"), ("[:space:]", " \\t\\n\\r\\v\\f"),
+                          ("[:alnum:]", "A-Za-z0-9"), ("[:alpha:]", "A-Za-z"), ("[:cntrl:]", "\\000-\\037\\177"),
+                          ("[:print:]", " -~")):  # fmt: skip
+        text = text.replace(name, members)
+    raw = encode(unescaped(text))
+    members = bytearray()
+    index = 0
+    while index < len(raw):
+        if raw[index + 1 : index + 2] == b"-" and index + 2 < len(raw):
+            members += bytes(range(raw[index], raw[index + 2] + 1))
+            index += 3
+        else:
+            members.append(raw[index])
+            index += 1
+    return bytes(members)
+
+
+async def tr(call: Call) -> int:
+    found, sets = options(call.args, "dscC")
+    if not sets:
+        raise UsageError("missing operand")
+    first = _character_set(sets[0])
+    if "c" in found or "C" in found:
+        first = bytes(value for value in range(256) if value not in first)
+    second = _character_set(sets[1]) if len(sets) > 1 else b""
+    squeezed = second or first
+    table, delete = None, first if "d" in found else b""
+    if second and "d" not in found:
+        table = bytes.maketrans(first, (second + second[-1:] * len(first))[: len(first)])
+    last = b""
+    async for chunk in chunks(call.stdin):
+        data = chunk.translate(table, delete)
+        if "s" in found:
+            kept = bytearray()
+            for value in data:
+                if not (value in squeezed and last == bytes([value])):
+                    kept.append(value)
+                last = bytes([value])
+            data = bytes(kept)
+        await call.out.write(data)
+    return 0
+
+
+async def _lines(call: Call, names: list[str]) -> list[str]:
+    data = b"".join([chunk async for chunk in call.inputs(names)])
+    lines = decode(data).split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+async def sort(call: Call) -> int:
+    found, names = options(call.args, "unrVfb", "kt")
+    lines = await _lines(call, names)
+    column = int(found["k"].split(",")[0].split(".")[0]) - 1 if "k" in found else None
+
+    def key(line: str) -> tuple[object, ...]:
+        fields = line.split(found["t"]) if found.get("t") else line.split()
+        text = line if column is None else fields[column] if column < len(fields) else ""
+        if "n" in found:
+            number = re.match(r"\s*-?\d+(\.\d+)?", text)
+            return (float(number.group()) if number else 0.0, line)
+        if "V" in found:
+            return tuple((0, int(piece), "") if piece.isdigit() else (1, 0, piece) for piece in re.split(r"(\d+)", text))
+        return (text, line)
+
+    lines.sort(key=key, reverse="r" in found)
+    return await call.print(*(dict.fromkeys(lines) if "u" in found else lines))
+
+
+async def uniq(call: Call) -> int:
+    found, names = options(call.args, "cdu")
+    groups: list[tuple[str, int]] = []
+    for line in await _lines(call, names):
+        if groups and groups[-1][0] == line:
+            groups[-1] = (line, groups[-1][1] + 1)
+        else:
+            groups.append((line, 1))
+    chosen = [(line, n) for line, n in groups if not ("d" in found and n < 2) and not ("u" in found and n > 1)]
+    return await call.print(*(f"{n:7d} {line}" if "c" in found else line for line, n in chosen))
+
+
+async def cut(call: Call) -> int:
+    found, names = options(call.args, "s", "dfcb")
+    wanted = found.get("f") or found.get("c") or found.get("b") or ""
+    ranges = [part.partition("-") for part in wanted.split(",")]
+    delimiter = found.get("d", "\t") if "f" in found else ""
+
+    def picked(line: str) -> str:
+        if delimiter and delimiter not in line:
+            return line
+        cells = line.split(delimiter) if delimiter else list(line)
+        keep = [cell for index, cell in enumerate(cells, 1)
+                if any(int(low or 1) <= index <= (int(high or len(cells)) if dash else int(low)) for low, dash, high in ranges)]  # fmt: skip
+        return delimiter.join(keep)
+
+    return await call.print(*(picked(line) for line in await _lines(call, names)))
+
+
+async def od(call: Call) -> int:
+    found, names = options(call.args, "vbcdx", "ANtjw")
+    reader = call.files.reader(call.path(names[0])) if names else call.stdin
+    await read_exactly(reader, size_of(found.get("j", "0")))
+    limit = size_of(found["N"]) if "N" in found else 1 << 24
+    data = await read_exactly(reader, limit)
+    kind = found.get("t", "o2")
+    width = int(kind[1:] or 4)
+    base, digits = {"u": ("d", 3 if width == 1 else 10), "x": ("x", 2 * width), "o": ("o", 3 * width), "d": ("d", 4)}[kind[0]]
+    for start in range(0, len(data), 16):
+        row = data[start : start + 16]
+        numbers = [int.from_bytes(row[at : at + width], "little") for at in range(0, len(row), width)]
+        padding = " " if base == "d" else "0"
+        cells = "".join(f" {number:{padding}>{digits}{base}}" for number in numbers)
+        await call.print(("" if found.get("A") == "n" else f"{start:07o}") + cells)
+    return 0 if found.get("A") == "n" else await call.print(f"{len(data):07o}")
+
+
+async def yes(call: Call) -> int:
+    line = encode(" ".join(call.args or ["y"]) + "\n") * 1000
+    while True:
+        await call.out.write(line)
+        await asyncio.sleep(0)
+
+
+TOOLS: Mapping[str, Tool] = {
+    "cat": cat, "echo": echo, "printf": printf, "head": head, "tail": tail, "tee": tee, "wc": wc, "tr": tr,
+    "sort": sort, "uniq": uniq, "cut": cut, "od": od, "yes": yes,
+}  # fmt: skip

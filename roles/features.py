@@ -1,0 +1,51 @@
+"""Switches of a node (`longhorn: true`) and all that each one needs of Talos. Data only.
+
+Where a feature needs an extension, a module and a mount at once, forgetting one gives a node that runs but
+does not work, so they are kept in one row. What the cluster then installs is not decided here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    extensions: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[Mapping[str, Any], ...] = ()  # kubelet.extraMounts
+
+
+FEATURES: Mapping[str, Feature] = {
+    # Longhorn's V1 engine mounts over iSCSI; its data directory must be visible to the kubelet's mount namespace.
+    "longhorn": Feature(
+        extensions=("siderolabs/iscsi-tools", "siderolabs/util-linux-tools"),
+        mounts=(
+            {
+                "destination": "/var/lib/longhorn",
+                "type": "bind",
+                "source": "/var/lib/longhorn",
+                "options": ["bind", "rshared", "rw"],
+            },
+        ),
+    ),
+    "nvidia": Feature(
+        extensions=(
+            "siderolabs/nvidia-open-gpu-kernel-modules-production",
+            "siderolabs/nvidia-container-toolkit-production",
+        ),
+        modules=("nvidia", "nvidia_uvm", "nvidia_drm", "nvidia_modeset"),
+        sysctls={"net.core.bpf_jit_harden": "1"},
+    ),
+}
+
+
+def wanted(settings: Mapping[str, Any]) -> tuple[Feature, ...]:
+    """The features that these settings switch on."""
+    return tuple(feature for name, feature in FEATURES.items() if settings.get(name) is True)
+
+
+def extensions(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """The system extensions they need, for the schematic."""
+    return tuple(name for feature in wanted(settings) for name in feature.extensions)

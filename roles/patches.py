@@ -1,0 +1,124 @@
+"""Strategic merge patches of machine configurations, by Talos's own rules. Values in, values out.
+
+A patch without `kind` goes into the main document; one with `apiVersion` and `kind` into the document of that
+kind and name, which is added if it is not there. Maps merge, scalars are replaced, lists are appended to, but
+for the exceptions in the tables below (Talos config/merge, v1alpha1_types.go). `$patch: delete` removes what
+it stands in. JSON patches (RFC 6902) are not supported here.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from inventory.errors import OperatorError
+
+Document = dict[str, Any]
+
+# Lists that a patch replaces (struct tag merge:"replace").
+_REPLACED = frozenset(
+    {
+        ("cluster", "network", "podSubnets"),
+        ("cluster", "network", "serviceSubnets"),
+        ("cluster", "apiServer", "auditPolicy"),
+        ("NetworkRuleConfig", "ingress"),
+        ("NetworkRuleConfig", "portSelector", "ports"),
+    }
+)
+# Lists whose entries are merged with the entry that has the same value of one of these keys.
+_KEYED: Mapping[tuple[str, ...], tuple[str, ...]] = {
+    ("machine", "network", "interfaces"): ("interface", "deviceSelector"),
+    ("machine", "network", "interfaces", "vlans"): ("vlanId",),
+    ("cluster", "apiServer", "admissionControl"): ("name",),
+    ("ExtensionServiceConfig", "configFiles"): ("mountPath",),
+}
+_DELETE = "$patch"
+
+
+def apply(documents: Sequence[Document], patches: Sequence[Mapping[str, Any]]) -> list[Document]:
+    """The documents with all patches applied in their order; the inputs stay as they are."""
+    result = [dict(document) for document in documents]
+    for number, patch in enumerate(patches, 1):
+        where = f"patch {number}"
+        if ("kind" in patch) != ("apiVersion" in patch):
+            raise OperatorError(
+                "a patch of an extra document needs both apiVersion and kind",
+                where=where,
+                fix="add `apiVersion: v1alpha1` and the kind, or remove both to patch the main document",
+            )
+        at = next((i for i, document in enumerate(result) if _identity(document) == _identity(patch)), None)
+        if patch.get(_DELETE) == "delete":
+            if at is None:
+                raise OperatorError(
+                    "there is no such document to delete", where=where, fix="check its kind and name"
+                )
+            del result[at]
+        elif at is None:
+            result.append(_merged({}, patch, (str(patch["kind"]),), where))
+        else:
+            root = (str(patch["kind"]),) if "kind" in patch else ()
+            result[at] = _merged(result[at], patch, root, where)
+    return result
+
+
+def _identity(document: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What tells one document from another; the main document has no kind."""
+    return (
+        (document.get("apiVersion"), document.get("kind"), document.get("name")) if "kind" in document else ()
+    )
+
+
+def _merged(old: Mapping[str, Any], patch: Mapping[str, Any], path: tuple[str, ...], where: str) -> Document:
+    result = dict(old)
+    for key, value in patch.items():
+        here = (*path, str(key))
+        if value is None:
+            continue  # Talos reads null as "not said"
+        if isinstance(value, Mapping) and value.get(_DELETE) == "delete":
+            result.pop(key, None)
+        elif result.get(key) is None:
+            result[key] = _clean(value, here, where)
+        else:
+            result[key] = _joined(result[key], value, here, where)
+    return result
+
+
+def _clean(value: Any, path: tuple[str, ...], where: str) -> Any:
+    """A value that is new here, without deletions inside."""
+    return _merged({}, value, path, where) if isinstance(value, Mapping) else value
+
+
+def _joined(old: Any, new: Any, path: tuple[str, ...], where: str) -> Any:
+    containers = (Mapping, list)
+    if [isinstance(old, kind) for kind in containers] != [isinstance(new, kind) for kind in containers]:
+        kinds = {True: "a map", False: "a list or a single value"}
+        raise OperatorError(
+            f"{'.'.join(path)} is {kinds[isinstance(old, Mapping)]}, the patch has {kinds[isinstance(new, Mapping)]}",
+            where=where,
+            fix="give the patch the same shape as the field",
+        )
+    if path in _REPLACED:
+        return new
+    if isinstance(old, Mapping):
+        return _merged(old, new, path, where)
+    if isinstance(old, list):
+        return _joined_lists(old, new, path, where)
+    return new
+
+
+def _joined_lists(old: list[Any], new: list[Any], path: tuple[str, ...], where: str) -> list[Any]:
+    keys = _KEYED.get(path, ())
+    result = list(old)
+    for entry in new:
+        at = next((i for i, known in enumerate(result) if _same_entry(known, entry, keys)), None)
+        if at is None:
+            result.append(entry)
+        elif entry.get(_DELETE) == "delete":
+            del result[at]
+        else:
+            result[at] = _merged(result[at], entry, path, where)
+    return result
+
+
+def _same_entry(known: Any, entry: Any, keys: tuple[str, ...]) -> bool:
+    if not isinstance(known, Mapping) or not isinstance(entry, Mapping):
+        return False
+    return any(key in entry and known.get(key) == entry[key] for key in keys)

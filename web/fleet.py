@@ -1,0 +1,107 @@
+"""Gathers what the overview shows: sites with their clusters and nodes, in one consistent shape.
+
+One pass over `Queries`, used by the page, by its fragments and by the JSON; no HTML here.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from web import present
+from web.ports import ClusterView, NodeView, Queries, RunView, SiteView
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPart:
+    cluster: ClusterView
+    badge: present.Badge
+    nodes: Sequence[NodeView]
+
+
+@dataclass(frozen=True, slots=True)
+class SitePart:
+    site: SiteView
+    clusters: Sequence[ClusterPart]
+    loose: Sequence[NodeView]  # nodes of this site that belong to no declared cluster
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPart:
+    sites: Sequence[SitePart]
+    orphans: Sequence[NodeView]  # nodes whose site is not declared (added by hand)
+    needs: Sequence[present.Need]
+    running: Sequence[NodeView]
+    runs: Sequence[RunView]
+    nodes: int
+    ready: int
+    cluster_count: int
+    clusters_ready: int
+    engine_pid: int
+    observe_only: bool
+    last_event: int
+
+
+def gather(queries: Queries, now: datetime) -> FleetPart:
+    """The whole fleet as it is known now."""
+    nodes, clusters, engine = queries.nodes(), queries.clusters(), queries.engine()
+    sites = [_site(site, clusters, nodes, now) for site in queries.sites()]
+    shown = {node.name for part in sites for node in _nodes_of(part)}
+    badges = [present.cluster_badge(cluster, now) for cluster in clusters]
+    return FleetPart(
+        sites=sites,
+        orphans=[node for node in nodes if node.name not in shown],
+        needs=present.needs(nodes, clusters),
+        running=[node for node in nodes if node.step],
+        runs=queries.runs(5),
+        nodes=len(nodes),
+        ready=sum(present.node_badge(node, now).tone == "good" for node in nodes),
+        cluster_count=len(clusters),
+        clusters_ready=sum(badge.tone == "good" for badge in badges),
+        engine_pid=engine.pid,
+        observe_only=engine.observe_only,
+        last_event=queries.last_event_id(),
+    )
+
+
+def _site(site: SiteView, clusters: Sequence[ClusterView], nodes: Sequence[NodeView], now: datetime) -> SitePart:
+    parts = []
+    for cluster in clusters:
+        if cluster.site == site.name:
+            members = [node for node in nodes if node.cluster == cluster.name]
+            parts.append(ClusterPart(cluster, present.cluster_badge(cluster, now), members))
+    placed = {node.name for part in parts for node in part.nodes}
+    loose = [node for node in nodes if node.site == site.name and node.name not in placed]
+    return SitePart(site, parts, loose)
+
+
+def _nodes_of(part: SitePart) -> list[NodeView]:
+    return [node for cluster in part.clusters for node in cluster.nodes] + list(part.loose)
+
+
+def to_dict(fleet: FleetPart, queries: Queries, now: datetime) -> dict[str, Any]:
+    """The same for programs: `/api/v1/fleet` and `cto status --output json` agree on it."""
+    engine = queries.engine()
+    return {
+        "at": now.isoformat(),
+        "last_event": fleet.last_event,
+        "engine": dataclasses.asdict(engine),
+        "sites": [dataclasses.asdict(part.site) for part in fleet.sites],
+        "clusters": [
+            dataclasses.asdict(part.cluster) | {"tone": part.badge.tone, "shown_as": part.badge.label}
+            for site in fleet.sites
+            for part in site.clusters
+        ],
+        "nodes": [node_dict(node, now) for node in queries.nodes()],
+        "needs": [dataclasses.asdict(need) for need in fleet.needs],
+        "runs": [dataclasses.asdict(run) for run in fleet.runs],
+    }
+
+
+def node_dict(node: NodeView, now: datetime) -> dict[str, Any]:
+    """One node for programs, with how it is shown and whether what is known is old."""
+    badge = present.node_badge(node, now)
+    fields = {item.name: getattr(node, item.name) for item in dataclasses.fields(node)}
+    fields["record"] = dict(node.record)
+    return fields | {"tone": badge.tone, "shown_as": badge.label, "stale": present.is_stale(node.seen_at, now)}

@@ -1,0 +1,113 @@
+"""Server-sent events: tells open pages that something changed, and nothing else.
+
+One task polls the store for all listeners, only while there are any. A message is a few numbers; the
+page then fetches what it shows, so that there is one way in which content is made and escaped.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from web.app import SECURITY_HEADERS
+from web.ports import Queries
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+POLL_SECONDS = 0.25
+BEAT_SECONDS = 15.0  # a comment line, so that a dead connection is noticed by both ends
+MOST_LISTENERS = 64
+
+
+class Broadcaster:
+    """Polls for change and wakes every listener. The latest state wins; nobody has a backlog."""
+
+    def __init__(self, queries: Queries, *, poll: float = POLL_SECONDS, beat: float = BEAT_SECONDS) -> None:
+        self._queries, self._poll, self._beat = queries, poll, beat
+        self._listeners: set[asyncio.Event] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._latest = ""
+
+    @property
+    def listeners(self) -> int:
+        return len(self._listeners)
+
+    async def serve(self, receive: Receive, send: Send) -> None:
+        """One listener, from its request until it goes away."""
+        if len(self._listeners) >= MOST_LISTENERS:
+            await plain_answer(send, 503, b"too many open pages\n")
+            return
+        wake = asyncio.Event()
+        self._listeners.add(wake)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._watch())
+        gone = asyncio.create_task(_disconnected(receive))
+        try:
+            await _start(send)
+            await self._feed(wake, gone, send)
+        finally:
+            gone.cancel()
+            self._listeners.discard(wake)
+            if not self._listeners:
+                await self.close()
+
+    async def close(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _feed(self, wake: asyncio.Event, gone: "asyncio.Task[None]", send: Send) -> None:
+        sent = ""
+        while not gone.done():
+            latest = self._latest
+            text = f"data: {latest}\n\n" if latest != sent else ": beat\n\n"
+            sent = latest
+            await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+            wake.clear()
+            waiting = asyncio.create_task(wake.wait())
+            await asyncio.wait({waiting, gone}, timeout=self._beat, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                latest = await asyncio.to_thread(fingerprint, self._queries)
+            except Exception as error:  # noqa: BLE001 - a store that can't be read now is news, not the end
+                latest = json.dumps({"error": type(error).__name__})
+            if latest != self._latest:
+                self._latest = latest
+                for wake in self._listeners:
+                    wake.set()
+            await asyncio.sleep(self._poll)
+
+
+def fingerprint(queries: Queries) -> str:
+    """Small JSON that changes when the page would: the last event, and a digest of states and progress."""
+    parts: list[object] = [(n.name, n.state, n.step, n.done, n.problem, n.seen_at) for n in queries.nodes()]
+    parts += [(c.name, c.state, c.problem, c.verified_at) for c in queries.clusters()]
+    digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    return json.dumps({"event": queries.last_event_id(), "version": digest})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _start(send: Send) -> None:
+    headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")]
+    headers += [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+
+async def plain_answer(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    headers += [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
