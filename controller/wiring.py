@@ -53,21 +53,21 @@ class Wiring:
 
     @cached_property
     def runner(self) -> "Runner":
-        from controller.adapters.runner import ZygoteRunner
+        from controller.adapters.runner import ProcessRunner
 
-        return ZygoteRunner(self.ssh, key_path=self.home.ssh_key)
+        return ProcessRunner(self.home.ssh_key, self.ssh, log=self.home.logs / "runner.log")
 
     @cached_property
     def talos(self) -> "TalosApi":
-        from controller.adapters.talos import GrpcTalos
+        from controller.adapters.talos import GrpcTalosApi
 
-        return GrpcTalos()
+        return GrpcTalosApi()
 
     @cached_property
     def kube(self) -> "KubeApi":
-        from controller.adapters.kube import KubeClient
+        from controller.adapters.kube import KubernetesApi
 
-        return KubeClient()
+        return KubernetesApi()
 
     @cached_property
     def discovery(self) -> "Discovery":

@@ -3,9 +3,11 @@
 The same checks as `prepare`, as findings instead of an error at the first one.
 """
 
+from collections.abc import Callable
+
 from pydantic import BaseModel, ConfigDict
-from pyinfra import host
-from pyinfra.api import deploy
+from pyinfra.api.deploy import deploy
+from pyinfra.context import host
 
 from deploys import registry
 from deploys.disk import (
@@ -43,7 +45,7 @@ def _look(data: Data) -> dict[str, object]:
 
 
 def _findings(disk: DiskIdentity | None, state: DiskState, missing: tuple[str, ...]) -> list[dict[str, str]]:
-    checks = [lambda: require_tools(missing)]
+    checks: list[Callable[[], None]] = [lambda: require_tools(missing)]
     if disk is not None:
         checks += [lambda: require(disk, state), lambda: require_unused(disk, state)]
     found = []

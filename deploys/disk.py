@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from pyinfra.api import FactBase
+from pyinfra.api.facts import FactBase
 
 from inventory.errors import CheckFailed
 
@@ -82,7 +82,8 @@ class BlankFact(FactBase[bool]):
     def command(self, path: str, size: int) -> str:
         disk = shlex.quote(path)
         first = f"dd if={disk} bs=1M count=1 status=none | sha256sum"
-        last = f"dd if={disk} bs=1M iflag=skip_bytes,count_bytes skip={size - MIB} count={MIB} status=none | sha256sum"
+        where = f"iflag=skip_bytes,count_bytes skip={size - MIB} count={MIB}"
+        last = f"dd if={disk} bs=1M {where} status=none | sha256sum"
         return f"blockdev --flushbufs {disk}; {first}; {last}"
 
     def process(self, output: Any) -> bool:
@@ -101,7 +102,7 @@ class MissingTools(FactBase[tuple[str, ...]]):
 
 
 def parse(text: str) -> DiskState:
-    """lsblk's JSON; total: anything else becomes `missing` with what was said."""
+    """What lsblk says in JSON; total: anything else becomes `missing` with what was said."""
     try:
         (top,) = json.loads(text)["blockdevices"]
         if top["type"] != "disk":
@@ -181,7 +182,7 @@ def _word(device: Any, key: str) -> str:
 
 
 def _bare(wwid: str) -> str:
-    """A WWID in one spelling: lsblk, sysfs and by-id write `0x…`, `wwn-0x…`, `naa.…`, `eui.…` for one number."""
+    """A WWID in one spelling: the tools write `0x…`, `wwn-0x…`, `naa.…`, `eui.…` for one number."""
     word = wwid.strip().lower()
     for prefix in ("nvme-", "wwn-", "naa.", "eui.", "0x"):
         word = word.removeprefix(prefix)

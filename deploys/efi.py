@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pyinfra.api import FactBase
+from pyinfra.api.facts import FactBase
 
 _ENTRY = re.compile(r"^Boot([0-9A-Fa-f]{4})[* ] ?([^\t]*)(?:\t(.*))?$")
 _NO_UEFI = "cto-no-uefi"

@@ -4,8 +4,8 @@ Checks the tools and that the disk is the planned one, then clears it. Writes no
 """
 
 from pydantic import BaseModel, ConfigDict
-from pyinfra import host
-from pyinfra.api import deploy
+from pyinfra.api.deploy import deploy
+from pyinfra.context import host
 
 from deploys import registry, wiping
 from deploys.disk import (

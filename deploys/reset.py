@@ -4,8 +4,8 @@ For machines in the bootstrap environment; a running Talos node is reset by its 
 """
 
 from pydantic import BaseModel, ConfigDict
-from pyinfra import host
-from pyinfra.api import deploy
+from pyinfra.api.deploy import deploy
+from pyinfra.context import host
 
 from deploys import registry, wiping
 from deploys.disk import TOOLS, DiskFact, DiskIdentity, MissingTools, require_tools

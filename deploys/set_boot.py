@@ -5,12 +5,13 @@ an operating system could set, which the result says. Restarts nothing.
 """
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from pyinfra import host
-from pyinfra.api import deploy, operation
+from pyinfra.api.deploy import deploy
+from pyinfra.api.operation import operation
+from pyinfra.context import host
 
 from deploys import registry
 from deploys.disk import DiskFact, DiskIdentity, require
@@ -45,7 +46,7 @@ def run(data: Data) -> registry.Conclude:
 
 
 @operation()
-def boot_first(data: Data) -> Iterator[str]:
+def boot_first(data: Data) -> Generator[str, None, None]:
     """Keep, make or move the entry; remove others of our label and a leftover one-time choice."""
     firmware = host.get_fact(FirmwareFact)
     ours = firmware.named(data.label)

@@ -4,10 +4,10 @@ Idempotent: on a disk that is blank already they run nothing. What lies between 
 """
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
-from pyinfra import host
-from pyinfra.api import operation
+from pyinfra.api.operation import operation
+from pyinfra.context import host
 
 from deploys.disk import MIB, SWAP, BlankFact, DiskFact, DiskIdentity, DiskState, require, require_unused
 
@@ -15,8 +15,8 @@ _STOP = {"lvm": "dmsetup remove", "crypt": "dmsetup remove", "dm": "dmsetup remo
 
 
 @operation()
-def stop_users(disk: DiskIdentity) -> Iterator[str]:
-    """Switch off swap, RAID, LVM and the like that started by themselves on the disk. Refuses mounted disks."""
+def stop_users(disk: DiskIdentity) -> Generator[str, None, None]:
+    """Switch off swap, RAID, LVM and the like that started by themselves. Refuses mounted disks."""
     state = host.get_fact(DiskFact, path=disk.path)
     require(disk, state)
     require_unused(disk, state)
@@ -31,10 +31,11 @@ def stop_users(disk: DiskIdentity) -> Iterator[str]:
 
 
 @operation()
-def wipe(disk: DiskIdentity) -> Iterator[str]:
-    """Remove all signatures, then zero the first and the last MiB, so that nothing boots or assembles from it.
+def wipe(disk: DiskIdentity) -> Generator[str, None, None]:
+    """Remove all signatures, then zero the first and the last MiB: nothing boots or assembles from it.
 
-    The disk's identity is looked at once more, immediately before its first command."""
+    The disk's identity is looked at once more, immediately before its first command.
+    """
     state = host.get_fact(DiskFact, path=disk.path)
     require(disk, state)
     if not state.holds and host.get_fact(BlankFact, path=disk.path, size=disk.size):

@@ -11,12 +11,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from facts.machine_model import DiskKind, Hardware, human_size
+from facts.machine_model import DiskKind, Hardware, human_memory, human_size
 from inventory.errors import OperatorError, RefusedError
 
 GIB = 1024**3
+# Profiles are written by people: a misspelt key is an error, not a default.
+_STRICT = {"extra": "forbid"}
+
 Field = Literal["vendor", "product", "board", "cpu", "hypervisor", "arch", "firmware"]
 
 
@@ -24,6 +27,7 @@ Field = Literal["vendor", "product", "board", "cpu", "hypervisor", "arch", "firm
 class Rule:
     """If `field` matches the regular expression (case ignored), the profile gets `score`."""
 
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
     field: Field
     pattern: str
     score: int
@@ -34,6 +38,7 @@ class Rule:
 class Requirements:
     """Less than this is a warning; what a role refuses is the role's business."""
 
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
     cores: int = 2
     memory_gib: int = 4
     disk_gib: int = 16
@@ -43,6 +48,7 @@ class Requirements:
 class DiskPreference:
     """Which disk to install on, if the site file names none: kinds in order; models to take first or last."""
 
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
     order: tuple[DiskKind, ...] = ("nvme", "ssd", "virtual", "mmc", "hdd")
     prefer: str = ""  # regular expression over the model
     avoid: str = ""
@@ -52,12 +58,14 @@ class DiskPreference:
 class Overlay:
     """A single-board computer's part of the image factory schematic."""
 
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
     name: str
     image: str
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
     name: str  # the file's name
     title: str
     arch: Literal["amd64", "arm64"]
@@ -96,14 +104,13 @@ def load_profiles() -> tuple[Profile, ...]:
 
 def read_profile(text: str, file: str) -> Profile:
     """One profile file. Raises OperatorError naming the field: these files are written by people."""
-    import yaml  # noqa: PLC0415 - only who matches profiles pays for the two imports
-    from pydantic import ConfigDict, TypeAdapter, ValidationError  # noqa: PLC0415
+    import yaml  # here: only who matches profiles pays for the two imports
+    from pydantic import TypeAdapter, ValidationError
 
     name = file.removesuffix(".yaml")
     try:
         data = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
-        adapter = TypeAdapter(Profile, config=ConfigDict(extra="forbid"))
-        profile = adapter.validate_json(json.dumps({"name": name, **data}), strict=True)
+        profile = TypeAdapter(Profile).validate_json(json.dumps({"name": name, **data}), strict=True)
         patterns = [*(rule.pattern for rule in profile.match), profile.disk.prefer, profile.disk.avoid]
         for pattern in patterns:
             re.compile(pattern)
@@ -190,10 +197,10 @@ def _warnings(hardware: Hardware, profile: Profile) -> Iterable[str]:
     yield from profile.warnings
     wanted = profile.requires
     if 0 < hardware.cpu.threads < wanted.cores:
-        yield f"{hardware.cpu.threads} processors, fewer than the {wanted.cores} this kind is expected to have"
+        yield f"{hardware.cpu.threads} processors, fewer than the expected {wanted.cores}"
     # What firmware and graphics keep for themselves is missing from the kernel's total.
     if 0 < hardware.memory < wanted.memory_gib * GIB * 0.85:
-        yield f"{hardware.memory / GIB:.1f} GiB of memory, less than {wanted.memory_gib} GiB"
+        yield f"{human_memory(hardware.memory)} of memory, less than {wanted.memory_gib} GiB"
     largest = max((disk.size for disk in hardware.disks if not disk.removable), default=None)
     if largest is not None and largest < wanted.disk_gib * GIB:
         yield f"the largest disk has {human_size(largest)}, less than {wanted.disk_gib} GiB"
@@ -229,10 +236,10 @@ def report(hardware: Hardware) -> str:
             "threads": hardware.cpu.threads,
             "hypervisor": hardware.cpu.hypervisor,
         },
-        "memory": human_size(hardware.memory),
+        "memory": human_memory(hardware.memory),
         "ecc": hardware.ecc,
         "dimms": sorted(
-            f"{human_size(each.size)} {each.type} {each.speed}".strip() for each in hardware.dimms
+            f"{human_memory(each.size)} {each.type} {each.speed or ''}".strip() for each in hardware.dimms
         ),
         "disks": disks,
         "nics": [{"driver": nic.driver, "speed": nic.speed} for nic in hardware.nics],

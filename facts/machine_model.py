@@ -256,10 +256,15 @@ def _described(name: str, fstype: str, label: str, size: int, mounts: tuple[str,
 
 
 def human_size(size: int) -> str:
-    """Decimal, as makers and this product's output say it: `960 GB`, `1.92 TB`."""
+    """Decimal, as disks are sold: `960 GB`, `1.92 TB`."""
     value = float(size)
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if value < 1000 or unit == "TB":
             return f"{value:.0f} {unit}" if unit in {"B", "kB"} or value >= 100 else f"{value:.3g} {unit}"
         value /= 1000
     return f"{size} B"
+
+
+def human_memory(size: int) -> str:
+    """Binary, as memory is sold: `32 GiB`."""
+    return f"{size / 1024**3:.3g} GiB"

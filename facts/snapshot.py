@@ -118,7 +118,7 @@ def _field_names(model: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _revive(model: Any, data: Any) -> Any:
-    from pydantic import ValidationError  # noqa: PLC0415 - only who reads snapshots pays for it
+    from pydantic import ValidationError  # here: only who reads snapshots pays for it
 
     try:
         # By way of JSON text: strict types, and lists become the models' tuples.
@@ -131,7 +131,7 @@ def _revive(model: Any, data: Any) -> Any:
 
 @cache
 def _adapter(model: Any) -> Any:
-    from pydantic import TypeAdapter  # noqa: PLC0415 - as above
+    from pydantic import TypeAdapter  # here: as above
 
     return TypeAdapter(model)
 

@@ -86,7 +86,9 @@ def _message(detail: ErrorDetails, model: type[BaseModel], path: Path) -> tuple[
 
 def _choice(detail: ErrorDetails, expected: str) -> tuple[str, str]:
     choices = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
-    return f"{_shown(detail['input'])} is not one of the choices", suggest(str(detail["input"]), choices, "choice")
+    return f"{_shown(detail['input'])} is not one of the choices", suggest(
+        str(detail["input"]), choices, "choice"
+    )
 
 
 def _shown(value: object) -> str:

@@ -57,7 +57,9 @@ class Node:
     image: Image = field(default_factory=lambda: Image(talos=""))
     delivery: Delivery = field(default_factory=Delivery)
     patches: tuple[Mapping[str, Any], ...] = ()  # strategic merge patches, organization first, node last
-    settings: Mapping[str, Any] = field(default_factory=dict)  # timeServers, nameservers, registries, proxy, sysctls…
+    settings: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # timeServers, nameservers, registries, proxy, sysctls…
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,9 @@ class Cluster:
     kubernetes: str  # "1.36.3"
     nodes: tuple[str, ...]  # names, control planes first
     allow_scheduling_on_control_planes: bool = False
-    settings: Mapping[str, Any] = field(default_factory=dict)  # podCIDR, serviceCIDR, cni, discovery, certSANs…
+    settings: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # podCIDR, serviceCIDR, cni, discovery, certSANs…
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,9 @@ NODE_TRANSITIONS: tuple[Transition, ...] = (
     Transition("join", NodeState.BOOTING, NodeState.JOINED, "wait for the Talos API", 120),
     Transition("clean", NodeState.JOINED, NodeState.CLEANED, "drop the configuration partition", 5),
     Transition("verify", NodeState.CLEANED, NodeState.READY, "verify by fresh reads", 60),
-    Transition("reconfigure", NodeState.READY, NodeState.CLEANED, "deliver a changed configuration", 10, True),
+    Transition(
+        "reconfigure", NodeState.READY, NodeState.CLEANED, "deliver a changed configuration", 10, True
+    ),
     # A machine can be given up at any point after something was put on its disk.
     *(
         Transition("reset", state, NodeState.RESET, "wipe and decommission", 60, True)
@@ -65,10 +67,22 @@ NODE_TRANSITIONS: tuple[Transition, ...] = (
 )
 
 CLUSTER_TRANSITIONS: tuple[Transition, ...] = (
-    Transition("await-control-plane", ClusterState.PLANNED, ClusterState.JOINED, "wait for a control plane", 0),
-    Transition("bootstrap", ClusterState.JOINED, ClusterState.BOOTSTRAPPED, "start etcd, exactly once", 30, True),
-    Transition("fetch-access", ClusterState.BOOTSTRAPPED, ClusterState.ACCESSIBLE, "fetch kubeconfig and talosconfig", 5),
-    Transition("verify-cluster", ClusterState.ACCESSIBLE, ClusterState.READY, "verify the cluster by fresh reads", 20),
+    Transition(
+        "await-control-plane", ClusterState.PLANNED, ClusterState.JOINED, "wait for a control plane", 0
+    ),
+    Transition(
+        "bootstrap", ClusterState.JOINED, ClusterState.BOOTSTRAPPED, "start etcd, exactly once", 30, True
+    ),
+    Transition(
+        "fetch-access",
+        ClusterState.BOOTSTRAPPED,
+        ClusterState.ACCESSIBLE,
+        "fetch kubeconfig and talosconfig",
+        5,
+    ),
+    Transition(
+        "verify-cluster", ClusterState.ACCESSIBLE, ClusterState.READY, "verify the cluster by fresh reads", 20
+    ),
 )
 
 # The order in which a new machine goes through its life; `reconfigure` and `reset` stand aside.

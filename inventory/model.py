@@ -52,5 +52,7 @@ def without_nulls(tree: Any) -> Any:
     if not isinstance(tree, dict):
         return [without_nulls(item) for item in tree] if isinstance(tree, list) else tree
     return {
-        key: value if key == "patches" else without_nulls(value) for key, value in tree.items() if value is not None
+        key: value if key == "patches" else without_nulls(value)
+        for key, value in tree.items()
+        if value is not None
     }

@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from inventory.errors import OperatorError
 
 _CURVE_POINT_BYTES = {"nistp256": 65, "nistp384": 97, "nistp521": 133}
-KEY_TYPES: tuple[str, ...] = ("ssh-ed25519", *(f"ecdsa-sha2-{curve}" for curve in _CURVE_POINT_BYTES), "ssh-rsa")
+KEY_TYPES: tuple[str, ...] = (
+    "ssh-ed25519",
+    *(f"ecdsa-sha2-{curve}" for curve in _CURVE_POINT_BYTES),
+    "ssh-rsa",
+)
 _FIX = "paste the whole line of the machine's /etc/ssh/ssh_host_ed25519_key.pub, such as `ssh-ed25519 AAAAC3Nza…`"
 _MIN_RSA_BITS = 2048
 
@@ -76,7 +80,9 @@ def _check_blob(kind: str, blob: bytes) -> None:
     elif kind == "ssh-rsa":
         sound = len(fields) == 3
         if sound and int.from_bytes(fields[2], "big").bit_length() < _MIN_RSA_BITS:
-            raise OperatorError(f"the RSA key has fewer than {_MIN_RSA_BITS} bits", fix="use an ssh-ed25519 key")
+            raise OperatorError(
+                f"the RSA key has fewer than {_MIN_RSA_BITS} bits", fix="use an ssh-ed25519 key"
+            )
     else:
         curve = kind.rpartition("-")[2]
         sound = len(fields) == 3 and fields[1] == curve.encode("ascii") and fields[2][:1] == b"\x04"

@@ -51,6 +51,38 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A map somewhere in a document, from which layers are made; `name` is theirs too."""
+
+    name: str
+    data: Mapping[str, Any]
+    source: SourceDocument
+    prefix: Path = ()
+
+    def layer(self, *keys: str, title: str = "") -> list[Layer]:
+        """The part's map at `keys` as a layer; no layer if there is none."""
+        value: Any = self.data
+        for key in keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if not isinstance(value, Mapping):
+            return []
+        return [Layer(title or self.name, value, self.source, (*self.prefix, *keys))]
+
+    def only(self, *keys: str) -> Layer:
+        """These keys of the part's map as a layer."""
+        data = {key: value for key, value in self.data.items() if key in keys}
+        return Layer(self.name, data, self.source, self.prefix)
+
+    def without(self, *keys: str, **also: str) -> Layer:
+        """All but these keys as a layer, and what it says `also`."""
+        data = {key: value for key, value in self.data.items() if key not in keys}
+        return Layer(self.name, {**data, **also}, self.source, self.prefix)
+
+    def at(self, key: str) -> str:
+        return f"{self.source.file}:{self.source.line_of((*self.prefix, key))}"
+
+
+@dataclass(frozen=True, slots=True)
 class Stack:
     """Layers in the order in which they apply; the last one wins."""
 

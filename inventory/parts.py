@@ -35,7 +35,11 @@ class DiskFields(Model):
         default=None, min_length=1, max_length=128, description="Serial number.", examples=["S4EWNX0R"]
     )
     wwid: str | None = Field(
-        default=None, min_length=1, max_length=128, description="World-wide id.", examples=["eui.0025388b71b2c5d1"]
+        default=None,
+        min_length=1,
+        max_length=128,
+        description="World-wide id.",
+        examples=["eui.0025388b71b2c5d1"],
     )
     wipe: bool | None = Field(default=None, description="May a disk that holds data be overwritten?")
 
@@ -46,7 +50,9 @@ class ImageFields(Model):
     url: v.ImageUrl | None = Field(default=None, description="Image to write instead of the factory's.")
     sha256: v.Sha256 | None = Field(default=None, description="SHA-256 of the image file as fetched.")
     extensions: list[v.Extension] | None = Field(default=None, description="System extensions.")
-    factory: v.Url | None = Field(default=None, description="Image Factory to use, such as a mirror of your own.")
+    factory: v.Url | None = Field(
+        default=None, description="Image Factory to use, such as a mirror of your own."
+    )
 
 
 class DeliveryFields(Model):
@@ -70,7 +76,9 @@ class KernelModule(Model):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = Field(
         description="Module name.", examples=["dm_thin_pool"]
     )
-    parameters: list[Annotated[str, Field(min_length=1)]] | None = Field(default=None, description="Parameters.")
+    parameters: list[Annotated[str, Field(min_length=1)]] | None = Field(
+        default=None, description="Parameters."
+    )
 
 
 class Interface(Model):
@@ -128,13 +136,19 @@ class NodeFields(Model):
     """What any layer may say of nodes."""
 
     labels: dict[v.LabelKey, v.LabelValue] | None = Field(default=None, description="For selectors.")
-    ssh_port: v.Port | None = Field(default=None, description="Port of the bootstrap environment's SSH server.")
+    ssh_port: v.Port | None = Field(
+        default=None, description="Port of the bootstrap environment's SSH server."
+    )
     ssh_user: v.User | None = Field(default=None, description="User on the bootstrap environment.")
-    jump: v.Jump | None = Field(default=None, description="Jump host; without it the node is reached directly.")
+    jump: v.Jump | None = Field(
+        default=None, description="Jump host; without it the node is reached directly."
+    )
     hardware_profile: v.Name | None = Field(
         default=None, description="Hardware profile, instead of the one that matches."
     )
-    disk: DiskFields | None = Field(default=None, description="The install disk; chosen for you if not named.")
+    disk: DiskFields | None = Field(
+        default=None, description="The install disk; chosen for you if not named."
+    )
     image: ImageFields | None = Field(default=None, description="The Talos image.")
     delivery: DeliveryFields | None = Field(default=None, description="How the configuration is delivered.")
     settings: NodeSettings | None = Field(default=None, description="Settings of the machine.")
@@ -166,7 +180,9 @@ class OwnFields(LayerFields):
 
 
 class NodeSpec(OwnFields):
-    role: Literal["controlplane", "worker", "appliance"] = Field(description="What the node is in its cluster.")
+    role: Literal["controlplane", "worker", "appliance"] = Field(
+        description="What the node is in its cluster."
+    )
 
 
 class InlineNode(NodeSpec):
@@ -181,7 +197,9 @@ class ClusterFields(Model):
         default=None, description="May workloads run on control planes? Default: only in a one-node cluster."
     )
     pod_cidr: v.Cidr | None = Field(default=None, alias="podCIDR", description="Network of the pods.")
-    service_cidr: v.Cidr | None = Field(default=None, alias="serviceCIDR", description="Network of the services.")
+    service_cidr: v.Cidr | None = Field(
+        default=None, alias="serviceCIDR", description="Network of the services."
+    )
     cni: Annotated[
         Literal["flannel", "none", "cilium"] | None,
         AfterValidator(
@@ -194,7 +212,9 @@ class ClusterFields(Model):
     ] = Field(default=None, description="Pod network: flannel, or none to install one yourself.")
     discovery: bool | None = Field(default=None, description="Use Talos cluster discovery; off for air gaps.")
     cert_sans: list[v.Host] | None = Field(
-        default=None, alias="certSANs", description="More names and addresses for the API servers' certificates."
+        default=None,
+        alias="certSANs",
+        description="More names and addresses for the API servers' certificates.",
     )
 
 
@@ -204,5 +224,7 @@ class ClusterLayers(ClusterFields):
     endpoint: v.Endpoint | None = Field(
         default=None, description="Kubernetes API. Default with one control plane: its address, port 6443."
     )
-    defaults: LayerFields | None = Field(default=None, description="Node fields for all nodes of the cluster.")
+    defaults: LayerFields | None = Field(
+        default=None, description="Node fields for all nodes of the cluster."
+    )
     roles: RoleLayers | None = Field(default=None, description="Node fields by role.")

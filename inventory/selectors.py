@@ -33,10 +33,13 @@ class Selection:
         for word in _split(labels):
             key, sign, value = word.partition("=")
             if not sign or not key:
-                raise OperatorError(f"{word!r} is not a label selector", fix="write key=value, such as -l region=eu")
+                raise OperatorError(
+                    f"{word!r} is not a label selector", fix="write key=value, such as -l region=eu"
+                )
             if pairs.get(key, value) != value:
                 raise OperatorError(
-                    f"label {key!r} is asked to be both {pairs[key]!r} and {value!r}", fix="give each label key once"
+                    f"label {key!r} is asked to be both {pairs[key]!r} and {value!r}",
+                    fix="give each label key once",
                 )
             pairs[key] = value
         return cls(_split(sites), _split(clusters), _split(nodes), tuple(pairs.items()))

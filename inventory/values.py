@@ -1,15 +1,11 @@
-"""The small typed words of a site file: names, addresses, zones, times, versions, keys.
+"""The small typed words of a site file: names, addresses, URLs, versions, keys.
 
 Each type checks one value and, when it refuses, says what to write instead. Knows nothing of documents.
 """
 
 import ipaddress
 import re
-import zoneinfo
 from collections.abc import Callable
-from datetime import date, datetime
-from difflib import get_close_matches
-from functools import cache
 from typing import Annotated, Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -22,16 +18,17 @@ from inventory.errors import OperatorError
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
-_LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_LABEL_KEY = re.compile(
+    r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+)
 _VERSION = re.compile(r"1\.(0|[1-9][0-9]?)\.(0|[1-9][0-9]{0,2})(-(alpha|beta|rc)\.[0-9]{1,2})?")
-_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
-_DURATION = re.compile(r"(?=[0-9])(?:([0-9]{1,4})h)?(?:([0-9]{1,5})m)?")
-_MONTH_DAY = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 _USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 _SYSCTL = re.compile(r"[a-z0-9_]+([./][A-Za-z0-9_*-]+)+")
 _EXTENSION = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)+")
-_TAINT = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?:(NoSchedule|PreferNoSchedule|NoExecute)")
+_TAINT = re.compile(
+    r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?:(NoSchedule|PreferNoSchedule|NoExecute)"
+)
 
 
 def refuse(what: str, fix: str) -> NoReturn:
@@ -45,7 +42,7 @@ def quote(value: object) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "…")
 
 
-def _matching(pattern: re.Pattern[str], what: str, fix: str) -> AfterValidator:
+def matching(pattern: re.Pattern[str], what: str, fix: str) -> AfterValidator:
     def check(value: str) -> str:
         if not pattern.fullmatch(value):
             refuse(f"{quote(value)} is not {what}", fix)
@@ -54,15 +51,15 @@ def _matching(pattern: re.Pattern[str], what: str, fix: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _text(pattern: re.Pattern[str] | None, example: str) -> WithJsonSchema:
+def text(pattern: re.Pattern[str] | None, example: str) -> WithJsonSchema:
     schema: dict[str, Any] = {"type": "string", "examples": [example]}
     if pattern is not None:
         schema["pattern"] = f"^(?:{pattern.pattern})$"
     return WithJsonSchema(schema)
 
 
-def _checked(check: Callable[[str], str], example: str, pattern: re.Pattern[str] | None = None) -> Any:
-    return (AfterValidator(check), _text(pattern, example))
+def checked(check: Callable[[str], str], example: str, pattern: re.Pattern[str] | None = None) -> Any:
+    return (AfterValidator(check), text(pattern, example))
 
 
 def ip_or_none(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -121,31 +118,10 @@ def _interface_cidr(value: str) -> str:
     except ValueError:
         refuse(f"{quote(value)} is not an address with a prefix length", "write it like 10.0.0.11/24")
     if "/" not in value:
-        refuse(f"{quote(value)} has no prefix length", f"write {value}/24 or whatever the network's length is")
+        refuse(
+            f"{quote(value)} has no prefix length", f"write {value}/24 or whatever the network's length is"
+        )
     return value
-
-
-@cache
-def _zones() -> frozenset[str]:
-    # Etc/GMT-3 and the like are fixed offsets in another coat.
-    every = zoneinfo.available_timezones()
-    return frozenset(zone for zone in every if zone == "UTC" or ("/" in zone and not zone.startswith("Etc/")))
-
-
-def _zone(value: str) -> str:
-    if value in _zones():
-        return value
-    if re.fullmatch(r"(UTC|GMT|Z)?[-+]?[0-9:]*", value) or value.startswith("Etc/"):
-        why = "a fixed offset, which is wrong for half of the year"
-    elif "/" not in value:
-        why = "an abbreviation or alias, which names no place"
-    else:
-        why = "not a zone of the IANA database"
-    close = get_close_matches(value, _zones(), n=2, cutoff=0.6) or [
-        zone for zone in sorted(_zones()) if zone.rpartition("/")[2].casefold() == value.casefold()
-    ]
-    fix = "did you mean " + " or ".join(close) + "?" if close else "write area/city, such as Europe/Berlin, or UTC"
-    refuse(f"{quote(value)} is {why}", fix)
 
 
 def _talos(value: str) -> str:
@@ -166,48 +142,6 @@ def _kubernetes(value: str) -> str:
         refuse(f"{quote(value)} is not a Kubernetes version", "write all three numbers, such as 1.36.3")
     if plain != value:
         refuse(f"{quote(value)} begins with a v", f"write {plain}")
-    return value
-
-
-def _duration(value: str) -> str:
-    if not _DURATION.fullmatch(value) or duration_minutes(value) == 0:
-        refuse(f"{quote(value)} is not a duration", "write hours and minutes, such as 4h, 90m or 1h30m")
-    return value
-
-
-def duration_minutes(value: str) -> int:
-    """The minutes of a checked duration."""
-    found = _DURATION.fullmatch(value)
-    hours, minutes = found.groups() if found else (None, None)
-    return int(hours or 0) * 60 + int(minutes or 0)
-
-
-def _date(value: str) -> str:
-    try:
-        date.fromisoformat(value)
-    except ValueError:
-        refuse(f"{quote(value)} is not a date", "write year-month-day, such as 2026-12-24")
-    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-        refuse(f"{quote(value)} is not a date", "write year-month-day, such as 2026-12-24")
-    return value
-
-
-def _moment(value: str) -> str:
-    """A whole local day, a day of every year, or an instant with its offset."""
-    if _MONTH_DAY.fullmatch(value):
-        try:
-            date.fromisoformat(f"2024-{value}")  # a leap year: 02-29 is a day of some years
-        except ValueError:
-            refuse(f"{quote(value)} is a day that no year has", "write month-day, such as 12-24")
-        return value
-    if "T" not in value:
-        return _date(value)
-    try:
-        instant = datetime.fromisoformat(value)
-    except ValueError:
-        refuse(f"{quote(value)} is not a moment", "write a date, or an instant such as 2026-12-24T18:00:00+01:00")
-    if instant.utcoffset() is None:
-        refuse(f"{quote(value)} does not say its offset from UTC", f"write {value}Z, or {value}+01:00")
     return value
 
 
@@ -280,44 +214,45 @@ def _as_text(value: Any) -> Any:
 
 
 _NAME_FIX = "use lower-case letters, digits and hyphens, at most 63, with a letter or digit at both ends"
-Name = Annotated[str, _matching(_LABEL, "a name", _NAME_FIX), _text(_LABEL, "berlin-cp-1")]
-Address = Annotated[str, *_checked(_address, "10.0.0.11")]
-Host = Annotated[str, *_checked(_host, "ntp.example.com")]
-Ip = Annotated[str, *_checked(_ip, "10.0.0.53")]
-Cidr = Annotated[str, *_checked(_cidr, "10.244.0.0/16")]
-InterfaceCidr = Annotated[str, *_checked(_interface_cidr, "10.0.0.11/24")]
+Name = Annotated[str, matching(_LABEL, "a name", _NAME_FIX), text(_LABEL, "berlin-cp-1")]
+Address = Annotated[str, *checked(_address, "10.0.0.11")]
+Host = Annotated[str, *checked(_host, "ntp.example.com")]
+Ip = Annotated[str, *checked(_ip, "10.0.0.53")]
+Cidr = Annotated[str, *checked(_cidr, "10.244.0.0/16")]
+InterfaceCidr = Annotated[str, *checked(_interface_cidr, "10.0.0.11/24")]
 Port = Annotated[int, Field(ge=1, le=65535)]
-User = Annotated[str, _matching(_USER, "a user name", "use lower-case letters, such as root"), _text(_USER, "root")]
-Jump = Annotated[str, *_checked(_jump, "ops@bastion.example.com:22")]
-HostKey = Annotated[str, *_checked(_host_key, "ssh-ed25519 AAAAC3Nza…")]
-Zone = Annotated[str, *_checked(_zone, "Europe/Berlin")]
-TalosVersion = Annotated[str, *_checked(_talos, "1.13.9", _VERSION)]
-KubernetesVersion = Annotated[str, *_checked(_kubernetes, "1.36.3", _VERSION)]
-_TIME_FIX = "write hours and minutes with two digits each, from 00:00 to 23:59"
-Time = Annotated[str, _matching(_TIME, "a time of day", _TIME_FIX), _text(_TIME, "02:00")]
-Duration = Annotated[str, *_checked(_duration, "4h")]
-Date = Annotated[str, *_checked(_date, "2026-12-24")]
-Moment = Annotated[str, *_checked(_moment, "2026-12-24")]
-Url = Annotated[str, *_checked(_url, "https://mirror.example.com")]
-ImageUrl = Annotated[str, *_checked(_image_url, "https://factory.talos.dev/…/metal-amd64.raw.zst")]
-Endpoint = Annotated[str, *_checked(_endpoint, "https://10.0.0.10:6443")]
+User = Annotated[
+    str, matching(_USER, "a user name", "use lower-case letters, such as root"), text(_USER, "root")
+]
+Jump = Annotated[str, *checked(_jump, "ops@bastion.example.com:22")]
+HostKey = Annotated[str, *checked(_host_key, "ssh-ed25519 AAAAC3Nza…")]
+TalosVersion = Annotated[str, *checked(_talos, "1.13.9", _VERSION)]
+KubernetesVersion = Annotated[str, *checked(_kubernetes, "1.36.3", _VERSION)]
+Url = Annotated[str, *checked(_url, "https://mirror.example.com")]
+ImageUrl = Annotated[str, *checked(_image_url, "https://factory.talos.dev/…/metal-amd64.raw.zst")]
+Endpoint = Annotated[str, *checked(_endpoint, "https://10.0.0.10:6443")]
 _HEX_FIX = "write its 64 hexadecimal digits in lower case"
-Sha256 = Annotated[str, _matching(_HEX64, "a SHA-256", _HEX_FIX), _text(_HEX64, "9f86d081884c7d65…")]
-Schematic = Annotated[str, _matching(_HEX64, "a schematic id", _HEX_FIX), _text(_HEX64, "376567988ad37013…")]
+Sha256 = Annotated[str, matching(_HEX64, "a SHA-256", _HEX_FIX), text(_HEX64, "9f86d081884c7d65…")]
+Schematic = Annotated[str, matching(_HEX64, "a schematic id", _HEX_FIX), text(_HEX64, "376567988ad37013…")]
 _EXTENSION_FIX = "write owner and name, such as siderolabs/iscsi-tools"
 Extension = Annotated[
-    str, _matching(_EXTENSION, "a system extension", _EXTENSION_FIX), _text(_EXTENSION, "siderolabs/iscsi-tools")
+    str,
+    matching(_EXTENSION, "a system extension", _EXTENSION_FIX),
+    text(_EXTENSION, "siderolabs/iscsi-tools"),
 ]
 _KEY_FIX = "use letters, digits, hyphens, dots and underscores, with an optional prefix: example.com/name"
-LabelKey = Annotated[str, _matching(_LABEL_KEY, "a label key", _KEY_FIX)]
+LabelKey = Annotated[str, matching(_LABEL_KEY, "a label key", _KEY_FIX)]
 _VALUE_FIX = "use at most 63 letters, digits, hyphens, dots and underscores"
 LabelValue = Annotated[
-    str, BeforeValidator(_as_text), _matching(_LABEL_VALUE, "a label value", _VALUE_FIX), _text(_LABEL_VALUE, "eu")
+    str,
+    BeforeValidator(_as_text),
+    matching(_LABEL_VALUE, "a label value", _VALUE_FIX),
+    text(_LABEL_VALUE, "eu"),
 ]
 _TAINT_FIX = "write value:Effect, the effect being NoSchedule, PreferNoSchedule or NoExecute"
-Taint = Annotated[str, _matching(_TAINT, "a taint", _TAINT_FIX), _text(_TAINT, "gpu:NoSchedule")]
+Taint = Annotated[str, matching(_TAINT, "a taint", _TAINT_FIX), text(_TAINT, "gpu:NoSchedule")]
 _SYSCTL_FIX = "write it like net.core.somaxconn"
-SysctlKey = Annotated[str, _matching(_SYSCTL, "a kernel setting", _SYSCTL_FIX)]
+SysctlKey = Annotated[str, matching(_SYSCTL, "a kernel setting", _SYSCTL_FIX)]
 SysctlValue = Annotated[
     str, BeforeValidator(_as_text), WithJsonSchema({"type": ["string", "integer"], "examples": ["4096"]})
 ]

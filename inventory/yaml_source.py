@@ -112,7 +112,9 @@ class _Reader:
         # Each character is at least one byte, so the cheap test comes first.
         size = len(text) if len(text) > MAX_BYTES else len(text.encode("utf-8", "surrogatepass"))
         if size > MAX_BYTES:
-            self._stop(1, (), "the file is larger than 1 MiB", "split it: one file per site, or use a template")
+            self._stop(
+                1, (), "the file is larger than 1 MiB", "split it: one file per site, or use a template"
+            )
         bad = next((index for index, char in enumerate(text) if _forbidden(char)), None)
         if bad is not None:
             line = text.count("\n", 0, bad) + 1
@@ -136,7 +138,9 @@ class _Reader:
         if event.anchor is not None:
             self._note(_line(event), path, f"anchor &{event.anchor}", "remove it: anchors are not used here")
         if event.tag is not None and event.tag != "!":
-            self._note(_line(event), path, f"tag {event.tag[:60]}", "remove the tag; quote the value if it is text")
+            self._note(
+                _line(event), path, f"tag {event.tag[:60]}", "remove the tag; quote the value if it is text"
+            )
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -162,7 +166,9 @@ class _Reader:
             here = (*path, key)
             if key in result:
                 first = self._lines[here]
-                self._note(_line(event), here, f"{key!r} is set twice", f"remove one; the first is on line {first}")
+                self._note(
+                    _line(event), here, f"{key!r} is set twice", f"remove one; the first is on line {first}"
+                )
             else:
                 self._lines[here] = _line(event)
             result[key] = self._value(next(self._events), here)

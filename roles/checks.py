@@ -1,7 +1,7 @@
 """Preflight checks of one machine for one role: facts against what the role needs. Changes and asks nothing.
 
-Each check gives one finding; `refuse` stops the plan, `warn` is shown beside it. A check of facts that could not
-be gathered says so instead of passing.
+Each check gives one finding; `refuse` stops the plan, `warn` is shown beside it. A check of facts that could
+not be gathered says so instead of passing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -67,31 +67,25 @@ def threads(hardware: Hardware) -> int:
 
 
 def _cores(subject: Subject) -> Finding:
-    found = threads(subject.hardware)
-    return _measured("cores", found, subject.role.cores, subject.role.title, str(found), str)
+    return _measured("cores", subject, subject.role.cores, threads(subject.hardware), str)
 
 
 def _memory(subject: Subject) -> Finding:
-    found, need = subject.hardware.memory, subject.role.memory
-    # The kernel reports less than what is built in: firmware and the kernel keep up to a tenth.
-    allowed = Need(need.minimum * 9 // 10, need.advised * 9 // 10)
-    return _measured(
-        "memory", found, allowed, subject.role.title, _gib(found), lambda least: _gib(least * 10 // 9)
-    )
+    return _measured("memory", subject, subject.role.memory, subject.hardware.memory, _gib, tolerance=0.1)
 
 
 def _measured(
-    check: str, found: int, need: Need, title: str, shown: str, show: Callable[[int], str]
+    check: str, subject: Subject, need: Need, found: int, show: Callable[[int], str], *, tolerance: float = 0
 ) -> Finding:
-    if found < need.minimum:
-        what = f"{shown} {check}, a {title.lower()} needs at least {show(need.minimum)}"
+    """`tolerance`: the kernel reports up to a tenth less memory than is built in."""
+    title, enough = subject.role.title.lower(), found / (1 - tolerance)
+    if enough < need.minimum:
+        what = f"{show(found)} {check}, a {title} needs at least {show(need.minimum)}"
         return Finding(check, "refuse", what, "use a larger machine or give the node another role")
-    if found < need.advised:
-        what = f"{shown} {check}, {show(need.advised)} are advised for a {title.lower()}"
-        return Finding(
-            check, "warn", what, "good enough to try things out; use a larger machine for real work"
-        )
-    return Finding(check, "ok", f"{shown} {check}")
+    if enough < need.advised:
+        what = f"{show(found)} {check}, {show(need.advised)} are advised for a {title}"
+        return Finding(check, "warn", what, "enough to try things out; use a larger machine for real work")
+    return Finding(check, "ok", f"{show(found)} {check}")
 
 
 def _disk_health(subject: Subject) -> Finding:
@@ -104,7 +98,7 @@ def _disk_health(subject: Subject) -> Finding:
 
 def _disk_size(subject: Subject) -> Finding:
     largest = max((disk.size for disk in subject.hardware.disks if not disk.removable), default=0)
-    return _measured("disk", largest, subject.role.disk, subject.role.title, human_size(largest), human_size)
+    return _measured("disk", subject, subject.role.disk, largest, human_size)
 
 
 def _secure_boot(subject: Subject) -> Finding:
@@ -112,7 +106,7 @@ def _secure_boot(subject: Subject) -> Finding:
         return Finding(
             "secure-boot",
             "refuse",
-            "Secure Boot is on, and the firmware would not start the image, which is not signed with its keys",
+            "Secure Boot is on; the firmware would not start the image, which is not signed with its keys",
             "switch Secure Boot off in the firmware's setup",
         )
     return Finding("secure-boot", "ok", "Secure Boot is off")

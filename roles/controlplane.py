@@ -1,4 +1,6 @@
-"""Control plane: etcd and the Kubernetes API. Figures from Talos's system requirements; decides nothing itself."""
+"""Control plane: etcd and the Kubernetes API. Figures from Talos's system requirements; decides nothing
+itself.
+"""
 
 from roles.spec import ALL_CHECKS, COMMON_SETTINGS, GIB, NEEDED_FACTS, Need, RoleSpec
 

@@ -1,9 +1,10 @@
 """Which disk a machine is installed on, and why not on the others. Looks at facts only; touches no disk.
 
-A disk named in the site file is the one, unless it can't be. Otherwise the best of those that qualify, by the
-hardware profile's order (without one: NVMe, SSD, virtual disk, memory card, hard disk) and its preferred or
-avoided models; among equals the largest; among those the first by stable path, so that the same machine always
-gets the same answer. A disk that holds data qualifies only if it is named or the site file says `wipe: true`.
+A disk named in the site file is the one, unless it can't be. Otherwise the best of those that qualify, by
+the hardware profile's order (without one: NVMe, SSD, virtual disk, memory card, hard disk) and its preferred
+or avoided models; among equals the largest; among those the first by stable path, so that the same machine
+always gets the same answer. A disk that holds data qualifies only if it is named or the site file says
+`wipe: true`.
 """
 
 import re
@@ -76,9 +77,10 @@ def _named(declared: Disk, hardware: Hardware, minimum: int, where: str) -> Disk
     found = [disk for disk in hardware.disks if _is_named(disk, declared)]
     name = ", ".join(value for value in (declared.path, declared.serial, declared.wwid) if value)
     if len(found) != 1:
+        listing = _listing([(disk, "") for disk in hardware.disks])
         what = "several disks are" if found else "no disk is"
         raise RefusedError(
-            f"{what} {name}, the install disk of the site file\n{_listing([(disk, '') for disk in hardware.disks])}",
+            f"{what} {name}, the install disk of the site file\n{listing}",
             where=where,
             fix="correct disk: in the site file; a serial number is the surest name",
         )

@@ -1,8 +1,9 @@
 """A small FAT volume as bytes: make one that holds a few files, read a label or a file. Touches no device.
 
-`build` makes FAT16 as Microsoft's FAT specification 1.03 (fatgen103) describes it: no subdirectories,
-files laid out one after the other, fixed dates, so that equal inputs give equal bytes. `read_label` and `read_file`
-understand FAT12 and FAT16 volumes made by others too. FAT32 is not supported: nothing here is that large.
+`build` makes FAT16 as Microsoft's FAT specification 1.03 (fatgen103) describes it: no subdirectories, files
+laid out one after the other, fixed dates, so that equal inputs give equal bytes. `read_label` and
+`read_file` understand FAT12 and FAT16 volumes made by others too. FAT32 is not supported: nothing here is
+that large.
 """
 
 import struct
@@ -152,7 +153,7 @@ class _View:
         return value | 0xF000 if value >= 0xFF7 else value
 
     def content(self, first: int, size: int, name: str) -> bytes:
-        """`size` bytes along the chain from `first`. A chain that ends early or leaves the disk is an error."""
+        """`size` bytes along the chain from `first`. A chain that ends early or leaves it is refused."""
         parts: list[bytes] = []
         cluster = first
         for _ in range(-(-size // self.cluster_size)):

@@ -18,7 +18,7 @@ class Feature:
 
 
 FEATURES: Mapping[str, Feature] = {
-    # Longhorn's V1 engine mounts over iSCSI; its data directory must be visible to the kubelet's mount namespace.
+    # Longhorn's V1 engine mounts over iSCSI; the kubelet must see its data directory.
     "longhorn": Feature(
         extensions=("siderolabs/iscsi-tools", "siderolabs/util-linux-tools"),
         mounts=(

@@ -1,8 +1,9 @@
-"""Where every byte of an installed disk goes: the Talos image and the partition that carries the configuration.
+"""Where every byte of an installed disk goes: the Talos image and the partition that carries the
+configuration.
 
-Plans only; the order in which the parts are written is the caller's, and it matters: `body` (verified by reading
-back), `backup`, `config_volume`, and `first_mib` last of all, so that a power cut at any earlier moment leaves a
-disk without a boot sector and the firmware starts our medium again.
+Plans only; the order in which the parts are written is the caller's, and it matters: `body` (verified by
+reading back), `backup`, `config_volume`, and `first_mib` last of all, so that a power cut at any earlier
+moment leaves a disk without a boot sector and the firmware starts our medium again.
 
 Talos takes its configuration from the first volume that is called metal-iso, on whichever disk it is (Talos
 platform/metal, blockutils). The partition stands directly after META: Talos gives EPHEMERAL the largest free
@@ -25,7 +26,7 @@ _GROWTH = 100 * MIB + 2048 * MIB
 
 @dataclass(frozen=True, slots=True)
 class InstallLayout:
-    """`body` is (offset, length) in both the image and the disk; the others are (offset, bytes) of the disk."""
+    """`body` is (offset, length) in image and disk alike; the others are (offset, bytes) of the disk."""
 
     first_mib: bytes = field(repr=False)
     body: tuple[int, int]
@@ -51,9 +52,9 @@ def plan_layout(
     """
     if logical_sector != 512:
         raise RefusedError(
-            f"the disk has {logical_sector}-byte logical sectors, the image's partition table is made for 512",
+            f"the disk has {logical_sector}-byte logical sectors, the image's partition table needs 512",
             where=where,
-            fix="use a disk with 512-byte logical sectors, or switch this one to 512 bytes (nvme format, hdparm)",
+            fix="use a disk with 512-byte logical sectors, or reformat this one to them (nvme format)",
         )
     if len(image_head) < MIB or image_size <= MIB:
         raise RefusedError(
@@ -99,8 +100,8 @@ def check_no_other_config(hardware: Hardware, target: HardwareDisk, where: str =
         # A file system straight on the disk has its label only in the words about its contents.
         if CONFIG_LABEL in disk.labels or any(repr(CONFIG_LABEL) in text for text in disk.contents):
             raise RefusedError(
-                f"{disk.path} ({disk.model or disk.kind}) has a volume called {CONFIG_LABEL}, and Talos takes its "
-                "configuration from the first one it finds, on any disk",
+                f"{disk.path} ({disk.model or disk.kind}) has a volume called {CONFIG_LABEL}, and Talos "
+                "takes its configuration from the first one it finds, on any disk",
                 where=where,
                 fix="remove that medium, or give its volume another label",
             )

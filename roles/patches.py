@@ -1,9 +1,9 @@
 """Strategic merge patches of machine configurations, by Talos's own rules. Values in, values out.
 
-A patch without `kind` goes into the main document; one with `apiVersion` and `kind` into the document of that
-kind and name, which is added if it is not there. Maps merge, scalars are replaced, lists are appended to, but
-for the exceptions in the tables below (Talos config/merge, v1alpha1_types.go). `$patch: delete` removes what
-it stands in. JSON patches (RFC 6902) are not supported here.
+A patch without `kind` goes into the main document; one with `apiVersion` and `kind` into the document of
+that kind and name, which is added if it is not there. Maps merge, scalars are replaced, lists are appended
+to, but for the exceptions in the tables below (Talos config/merge, v1alpha1_types.go). `$patch: delete`
+removes what it stands in. JSON patches (RFC 6902) are not supported here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,29 +33,31 @@ _KEYED: Mapping[tuple[str, ...], tuple[str, ...]] = {
 _DELETE = "$patch"
 
 
-def apply(documents: Sequence[Document], patches: Sequence[Mapping[str, Any]]) -> list[Document]:
+def apply(
+    documents: Sequence[Document], patches: Sequence[Mapping[str, Any]], *, where: str = ""
+) -> list[Document]:
     """The documents with all patches applied in their order; the inputs stay as they are."""
     result = [dict(document) for document in documents]
     for number, patch in enumerate(patches, 1):
-        where = f"patch {number}"
+        where_now = f"{where}: patch {number}".removeprefix(": ")
         if ("kind" in patch) != ("apiVersion" in patch):
             raise OperatorError(
                 "a patch of an extra document needs both apiVersion and kind",
-                where=where,
+                where=where_now,
                 fix="add `apiVersion: v1alpha1` and the kind, or remove both to patch the main document",
             )
         at = next((i for i, document in enumerate(result) if _identity(document) == _identity(patch)), None)
         if patch.get(_DELETE) == "delete":
             if at is None:
                 raise OperatorError(
-                    "there is no such document to delete", where=where, fix="check its kind and name"
+                    "there is no such document to delete", where=where_now, fix="check its kind and name"
                 )
             del result[at]
         elif at is None:
-            result.append(_merged({}, patch, (str(patch["kind"]),), where))
+            result.append(_merged({}, patch, (str(patch["kind"]),), where_now))
         else:
             root = (str(patch["kind"]),) if "kind" in patch else ()
-            result[at] = _merged(result[at], patch, root, where)
+            result[at] = _merged(result[at], patch, root, where_now)
     return result
 
 
@@ -86,12 +88,17 @@ def _clean(value: Any, path: tuple[str, ...], where: str) -> Any:
     return _merged({}, value, path, where) if isinstance(value, Mapping) else value
 
 
+def _kind(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "a map"
+    return "a list" if isinstance(value, list) else "a single value"
+
+
 def _joined(old: Any, new: Any, path: tuple[str, ...], where: str) -> Any:
     containers = (Mapping, list)
     if [isinstance(old, kind) for kind in containers] != [isinstance(new, kind) for kind in containers]:
-        kinds = {True: "a map", False: "a list or a single value"}
         raise OperatorError(
-            f"{'.'.join(path)} is {kinds[isinstance(old, Mapping)]}, the patch has {kinds[isinstance(new, Mapping)]}",
+            f"{'.'.join(path)} is {_kind(old)}, the patch has {_kind(new)}",
             where=where,
             fix="give the patch the same shape as the field",
         )

@@ -1,7 +1,9 @@
-"""What a node keeps for itself: `systemReserved` of the kubelet, scaled by memory and cores. One table, no I/O.
+"""What a node keeps for itself: `systemReserved` of the kubelet, scaled by memory and cores. One table, no
+I/O.
 
 It covers what runs outside of pods on Talos (machined, containerd, the kubelet, udevd, and etcd on control
-planes). Memory is what the kernel reports, which is less than what was bought, hence limits such as 7 and 15 GiB.
+planes). Memory is what the kernel reports, which is less than what was bought, hence limits such as 7 and 15
+GiB.
 """
 
 from collections.abc import Mapping

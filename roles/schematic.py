@@ -77,7 +77,7 @@ def for_node(node: Node, profile: Profile | None = None) -> Schematic:
             )
         return Schematic(image.schematic)
     of_profile = profile.extensions if profile else ()
-    arguments = (CONFIG_ARGUMENT,) if node.delivery.method == "metal-iso" else ()
+    arguments: tuple[str, ...] = (CONFIG_ARGUMENT,) if node.delivery.method == "metal-iso" else ()
     arguments += profile.kernel_args if profile else ()
     return predict(
         tuple(dict.fromkeys((*image.extensions, *features.extensions(node.settings), *of_profile))),

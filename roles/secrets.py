@@ -51,7 +51,7 @@ class SecretsBundle:
 
 
 def create(*, now: datetime, random_bytes: RandomBytes, service_account_key: str = "") -> SecretsBundle:
-    """New secrets for a new cluster. `service_account_key` (RSA PEM) spares the seconds that making one takes."""
+    """New secrets for a cluster. `service_account_key` (RSA PEM) spares the seconds that it takes."""
     if service_account_key:
         load_key(service_account_key, "the service account key")
     return SecretsBundle(

@@ -1,4 +1,6 @@
-"""Which Talos minors we render for, and which Kubernetes versions each of them runs. Data and two questions."""
+"""Which Talos minors we render for, and which Kubernetes versions each of them runs. Data and two
+questions.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,5 +42,5 @@ def check_kubernetes(contract: Contract, kubernetes: str) -> None:
     if major != "1" or not minor.isdigit() or not low <= int(minor) <= high:
         raise RefusedError(
             f"Talos {contract.minor} does not run Kubernetes {kubernetes or '(none given)'}",
-            fix=f"set the cluster's kubernetes to 1.{low} up to 1.{high}, such as {contract.default_kubernetes}",
+            fix=f"set the cluster's kubernetes to 1.{low} … 1.{high}, such as {contract.default_kubernetes}",
         )

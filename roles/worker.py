@@ -1,4 +1,6 @@
-"""Worker: runs workloads, holds no cluster state. Figures from Talos's system requirements; decides nothing itself."""
+"""Worker: runs workloads, holds no cluster state. Figures from Talos's system requirements; decides
+nothing itself.
+"""
 
 from roles.spec import ALL_CHECKS, COMMON_SETTINGS, GIB, NEEDED_FACTS, Need, RoleSpec
 

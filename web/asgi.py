@@ -18,10 +18,15 @@ LIVE_PATH = "/live"
 
 
 def build(
-    queries: Queries, *, clock: Callable[[], datetime], hosts: Sequence[str] = LOOPBACK_HOSTS, threads: int = 4
+    queries: Queries,
+    *,
+    clock: Callable[[], datetime],
+    hosts: Sequence[str] = LOOPBACK_HOSTS,
+    threads: int = 4,
 ) -> AsgiApp:
     """What uvicorn runs. Each of the `threads` reads through `queries`, which must allow that."""
-    flask: AsgiApp = WSGIMiddleware(create_app(queries, clock=clock, hosts=hosts), workers=threads)
+    pages: Any = create_app(queries, clock=clock, hosts=hosts)  # Any: the two libraries type WSGI differently
+    flask: Any = WSGIMiddleware(pages, workers=threads)
     broadcaster = Broadcaster(queries)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

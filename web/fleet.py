@@ -65,7 +65,9 @@ def gather(queries: Queries, now: datetime) -> FleetPart:
     )
 
 
-def _site(site: SiteView, clusters: Sequence[ClusterView], nodes: Sequence[NodeView], now: datetime) -> SitePart:
+def _site(
+    site: SiteView, clusters: Sequence[ClusterView], nodes: Sequence[NodeView], now: datetime
+) -> SitePart:
     parts = []
     for cluster in clusters:
         if cluster.site == site.name:
@@ -104,4 +106,8 @@ def node_dict(node: NodeView, now: datetime) -> dict[str, Any]:
     badge = present.node_badge(node, now)
     fields = {item.name: getattr(node, item.name) for item in dataclasses.fields(node)}
     fields["record"] = dict(node.record)
-    return fields | {"tone": badge.tone, "shown_as": badge.label, "stale": present.is_stale(node.seen_at, now)}
+    return fields | {
+        "tone": badge.tone,
+        "shown_as": badge.label,
+        "stale": present.is_stale(node.seen_at, now),
+    }

@@ -20,7 +20,9 @@ def make(queries: Queries, clock: Callable[[], datetime]) -> Blueprint:
     def page(name: str) -> ResponseReturnValue:
         node = queries.node(name)
         happened = list(queries.events(0, EVENTS_SHOWN, f"node/{name}"))
-        return render_template("node.html", node=node, events=list(reversed(happened)), facts=queries.facts(name, 1))
+        return render_template(
+            "node.html", node=node, events=list(reversed(happened)), facts=queries.facts(name, 1)
+        )
 
     @blueprint.get("/api/v1/nodes/<name>")
     def api(name: str) -> ResponseReturnValue:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from inventory.lifecycle import ClusterState, NodeState, Transition, remaining
 from inventory.lifecycle import NODE_TRANSITIONS as _TRANSITIONS
+from inventory.lifecycle import ClusterState, NodeState, Transition, remaining
 from web.ports import ClusterView, NodeView
 
 STALE_AFTER = 600.0  # seconds; what is older is shown as old and never as good
@@ -58,7 +58,7 @@ def age_seconds(at: str, now: datetime) -> float | None:
 
 
 def age(at: str, now: datetime) -> str:
-    """ "12 s ago", "5 min ago", "3 h ago", "2 d ago", "never"."""
+    """As in "12 s ago", "5 min ago", "3 h ago", "2 d ago", "never"."""
     seconds = age_seconds(at, now)
     if seconds is None:
         return "never"

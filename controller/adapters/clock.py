@@ -13,6 +13,6 @@ class SystemClock:
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        import asyncio  # noqa: PLC0415 -- `cto status` reads the clock and never needs a loop
+        import asyncio
 
         await asyncio.sleep(seconds)

@@ -25,7 +25,7 @@ class Home:
         """`path`, else $CTO_HOME, else the platform's data directory. Creates nothing."""
         chosen = str(path) if path else (os.environ if environ is None else environ).get("CTO_HOME", "")
         if not chosen:
-            import platformdirs  # noqa: PLC0415 -- start-up time: not needed with $CTO_HOME
+            import platformdirs
 
             chosen = platformdirs.user_data_dir("cto", appauthor=False)
         return cls(Path(chosen).expanduser().absolute())
@@ -102,7 +102,7 @@ class Home:
         return self.ballast.exists()
 
     def reserve_ballast(self, size: int = BALLAST_BYTES) -> None:
-        """Takes `size` bytes of the disk now, so that `release_ballast` can give them back when it is full."""
+        """Takes `size` bytes of the disk now, for `release_ballast` to give back when it is full."""
         if self.has_ballast():
             return
         descriptor = os.open(self.ballast, os.O_CREAT | os.O_WRONLY, PRIVATE_FILE)

@@ -6,6 +6,7 @@ Guards only against a second engine on the same home. A copied home is caught by
 import fcntl
 import os
 from types import TracebackType
+from typing import Self
 
 from controller.adapters.home import PRIVATE_FILE, Home
 from inventory.errors import BusyError
@@ -43,7 +44,7 @@ class EngineLock:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def __enter__(self) -> "EngineLock":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

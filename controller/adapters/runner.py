@@ -1,17 +1,18 @@
 """The `Runner` port: pyinfra jobs in a subprocess. Imports neither pyinfra nor gevent.
 
-The subprocess (`python -m controller.runner`) starts with the first job and again if it dies. A job whose
-runner died ends with an `error` event of slug `unreachable`: what it did is not known, so look before repeating.
+The subprocess (`python -m controller.runner`) starts with the first job, and again if it dies. A job that it
+took along ends with an `error` event of slug `unreachable`: what was done is not known, so look before repeating.
 """
 
 import asyncio
+import itertools
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from controller.app.ports import Job, RunnerEvent, Ssh
 from inventory.errors import (
@@ -25,6 +26,7 @@ from inventory.errors import (
     Unreachable,
 )
 
+Kind = Literal["started", "operation", "output", "result", "error"]
 _GRACE = 10  # seconds after a job's own deadline before the client gives up on its runner
 _MAX_LINE = 4 * 1024 * 1024
 _ENDS = ("result", "error")
@@ -62,14 +64,16 @@ class ProcessRunner:
         self._python = python
         self._zygote: _Zygote | None = None
         self._starting = asyncio.Lock()
+        self._count = itertools.count()
 
-    async def run(self, job: Job) -> AsyncIterator[RunnerEvent]:
-        """Events until `result` or `error`. Use `contextlib.aclosing`: closing kills the job's process group."""
+    async def run(self, job: Job) -> AsyncGenerator[RunnerEvent, None]:
+        """Events until `result` or `error`. Use `contextlib.aclosing`: closing kills the process group."""
         async with self._ssh.forward(job.target, job.target.port) as (host, port):
             zygote = await self._alive()
-            async with aclosing(zygote.run(self._order(job, host, port), job.deadline + _GRACE)) as events:
-                async for event in events:
-                    yield event
+            order = self._order(job, host, port)
+            async with aclosing(zygote.run(order, patience=job.deadline + _GRACE)) as events:
+                async for kind, data in events:
+                    yield RunnerEvent(job.id, kind, data)
 
     async def close(self) -> None:
         if self._zygote is not None:
@@ -78,7 +82,7 @@ class ProcessRunner:
 
     def _order(self, job: Job, host: str, port: int) -> Mapping[str, Any]:
         return {
-            "id": job.id,
+            "id": f"{job.id}#{next(self._count)}",  # unique even if a cancelled job is asked for again
             "deploy": job.deploy,
             "data": dict(job.data),
             "deadline": job.deadline,
@@ -98,12 +102,15 @@ class ProcessRunner:
             return self._zygote
 
 
+_Event = tuple[Kind, Mapping[str, Any]]
+
+
 class _Zygote:
     """One running subprocess and the queues of the jobs it has."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self._queues: dict[str, asyncio.Queue[RunnerEvent]] = {}
+        self._queues: dict[str, asyncio.Queue[_Event]] = {}
         self._reader = asyncio.create_task(self._read())
         self.dead = False
 
@@ -127,19 +134,17 @@ class _Zygote:
             raise InvariantError("the pyinfra runner does not start", fix=fix)
         return cls(process)
 
-    async def run(self, order: Mapping[str, Any], patience: float) -> AsyncIterator[RunnerEvent]:
+    async def run(self, order: Mapping[str, Any], *, patience: float) -> AsyncGenerator[_Event, None]:
         job = str(order["id"])
-        if job in self._queues:
-            raise InvariantError(f"the job {job} is running already")
         queue = self._queues[job] = asyncio.Queue()
         ended = False
-        timeout: float | None = None  # it may wait for its turn as long as it takes
+        seconds: float | None = None  # a job may wait for its turn as long as it takes
         try:
             self._send({"job": order})
             while not ended:
-                event = await _next(queue, job, timeout)
-                ended = event.kind in _ENDS
-                timeout = patience
+                event = await _next(queue, seconds)
+                ended = event[0] in _ENDS
+                seconds = patience
                 yield event
         finally:
             del self._queues[job]
@@ -167,25 +172,25 @@ class _Zygote:
             message = json.loads(line)
             queue = self._queues.get(message["job"])
             if queue is not None:
-                queue.put_nowait(RunnerEvent(message["job"], message["kind"], message["data"]))
+                queue.put_nowait((message["kind"], message["data"]))
         self.dead = True
         status = await self._process.wait()
-        for job, queue in self._queues.items():
-            what = f"the pyinfra runner died (status {status}); what the job did is not known"
-            queue.put_nowait(_error(job, what))
+        what = f"the pyinfra runner died (status {status}); what the job did is not known"
+        for queue in self._queues.values():
+            queue.put_nowait(_lost(what))
 
 
-async def _next(queue: asyncio.Queue[RunnerEvent], job: str, timeout: float | None) -> RunnerEvent:
+async def _next(queue: asyncio.Queue[_Event], seconds: float | None) -> _Event:
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(seconds):
             return await queue.get()
     except TimeoutError:
-        return _error(job, "the pyinfra runner does not answer; what the job did is not known")
+        return _lost("the pyinfra runner does not answer; what the job did is not known")
 
 
-def _error(job: str, what: str) -> RunnerEvent:
+def _lost(what: str) -> _Event:
     fix = "run the command again: the machine is looked at before anything is repeated"
-    return RunnerEvent(job, "error", {"slug": Unreachable.slug, "what": what, "where": "", "fix": fix})
+    return "error", {"slug": Unreachable.slug, "what": what, "where": "", "fix": fix}
 
 
 def _open(log: Path | None) -> IO[bytes]:

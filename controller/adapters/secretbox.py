@@ -95,13 +95,13 @@ class SecretBox:
         self.key = key
 
     def seal(self, plaintext: bytes, *, table: str, pk: str, column: str) -> bytes:
-        from nacl.secret import Aead  # noqa: PLC0415 -- start-up time
+        from nacl.secret import Aead
 
         return bytes(Aead(self.key.raw).encrypt(plaintext, self._context(table, pk, column)))
 
     def open(self, sealed: bytes, *, table: str, pk: str, column: str) -> Secret:
-        from nacl.exceptions import CryptoError  # noqa: PLC0415
-        from nacl.secret import Aead  # noqa: PLC0415
+        from nacl.exceptions import CryptoError
+        from nacl.secret import Aead
 
         try:
             return Secret(Aead(self.key.raw).decrypt(sealed, self._context(table, pk, column)))
@@ -109,7 +109,7 @@ class SecretBox:
             raise StoreError(
                 "a stored secret does not open: it was changed, moved, or sealed with another key",
                 where=f"{table}/{pk}",
-                fix="check that the right key file is in place, else run `cto store restore` with a good backup",
+                fix="check that the right key file is in place, else restore a good backup",
             ) from error
 
     def _context(self, table: str, pk: str, column: str) -> bytes:

@@ -33,7 +33,7 @@ async def run_or_follow(services: Services, run_id: str, on_update: Callable[[],
     ticker = asyncio.ensure_future(_ticking(services, on_update))
     try:
         while True:
-            row = services.store.run(run_id)
+            row = services.store.get_run(run_id)
             if row.state in FINAL:
                 return row
             try:
@@ -62,7 +62,7 @@ def begin_engine(services: Services) -> None:
     store.start_engine(os.getpid())
     for step in store.open_steps():
         store.finish(step, outcome="indeterminate", detail={"what": "the controller ended during this step"})
-    for run in store.running():
+    for run in store.interrupted_runs():
         store.finish_run(run.id, "cancelled", {"what": "the controller ended; run the command again to resume"})
 
 
@@ -72,7 +72,7 @@ async def work(services: Services, *, until: str = "") -> None:
         row = services.store.next_run()
         if row is not None:
             await _one(services, row)
-        elif until and services.store.run(until).state in FINAL:
+        elif until and services.store.get_run(until).state in FINAL:
             return
         else:
             await services.clock.sleep(_TICK)
@@ -85,7 +85,7 @@ async def _one(services: Services, row: RunRow) -> None:
     try:
         verdict = await task
     except asyncio.CancelledError:
-        asked = services.store.cancel_requested(row.id)
+        asked = services.store.requested_cancel(row.id)
         services.store.finish_run(row.id, "cancelled", {"what": asked or "stopped by its operator; run it again to resume"})
         if not asked:
             task.cancel()
@@ -102,6 +102,6 @@ async def _one(services: Services, row: RunRow) -> None:
 
 
 async def _cancel_on_request(services: Services, run_id: str, task: "asyncio.Future[Any]") -> None:
-    while not services.store.cancel_requested(run_id):
+    while not services.store.requested_cancel(run_id):
         await services.clock.sleep(_TICK)
     task.cancel()

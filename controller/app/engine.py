@@ -12,7 +12,7 @@ from controller.app.context import ClusterJob, NodeJob
 from controller.app.crash import crash_point
 from controller.app.services import Services
 from controller.app.steps.registry import CLUSTER_STEPS, NODE_STEPS
-from controller.store import StepRef
+from controller.store import Kind, Outcome, StepRef
 from inventory.errors import CheckFailed, FleetError, Unreachable
 from inventory.lifecycle import CLUSTER_TRANSITIONS, ClusterState, NodeState, Transition, remaining
 
@@ -20,7 +20,7 @@ ATTEMPTS = 3  # of one step in one run, for errors that may pass
 J = TypeVar("J", NodeJob, ClusterJob)
 
 
-async def perform(services: Services, run: str, kind: str, name: str, step: str, code: Any, job: Any) -> None:
+async def perform(services: Services, run: str, kind: Kind, name: str, step: str, code: Any, job: Any) -> None:
     """One attempt at one step. Raises what the step raised, after recording it."""
     crash_point(step, "before_intent")
     intent: Mapping[str, Any] = await code.intent(job)
@@ -45,7 +45,7 @@ async def perform(services: Services, run: str, kind: str, name: str, step: str,
         services.store.finish(started, outcome="cancelled", detail={})
         raise
     except FleetError as error:
-        outcome = "indeterminate" if isinstance(error, Unreachable) else "failed"
+        outcome: Outcome = "indeterminate" if isinstance(error, Unreachable) else "failed"
         services.store.finish(started, outcome=outcome, detail=describe(error))
         raise
     crash_point(step, "after_observe")
@@ -57,7 +57,7 @@ def describe(error: FleetError) -> dict[str, Any]:
     return {"slug": error.slug, "what": error.what, "where": error.where, "fix": error.fix}
 
 
-async def insist(services: Services, run: str, kind: str, name: str, step: str, code: Any, job: Any) -> None:
+async def insist(services: Services, run: str, kind: Kind, name: str, step: str, code: Any, job: Any) -> None:
     """`perform` with a few attempts where the error may pass; verified failures are never repeated."""
     for attempt in range(1, ATTEMPTS + 1):
         try:

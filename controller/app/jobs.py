@@ -8,6 +8,12 @@ from controller.app.ports import Job
 from inventory.errors import CheckFailed, Unreachable
 
 
+def disk_identity(job: NodeJob) -> dict[str, Any]:
+    """The disk as the deploys want it named: they refuse any other that answers to its path."""
+    disk = job.record["disk"]
+    return {"path": disk["path"], "size": disk["size"], "serial": disk["serial"]}
+
+
 async def run_deploy(
     job: NodeJob, deploy: str, data: Mapping[str, Any], *, dry_run: bool = False, deadline: float = 180
 ) -> bool:

@@ -4,6 +4,7 @@ Decides only who waits for whom; what happens to one node is `app.engine`'s matt
 """
 
 import asyncio
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -21,7 +22,7 @@ from inventory.fleet import Cluster, Fleet
 from inventory.lifecycle import RECONFIGURE_PATH, ClusterState, NodeState, Transition, reset_path
 from inventory.resolve import load_files
 from inventory.selectors import Selection
-from roles.pki import mint_identity
+from roles.access import mint_identity
 
 ADMIN_LIFETIME = timedelta(hours=1)  # a certificate lives as long as a job may, and no longer
 
@@ -45,7 +46,8 @@ def minting(services: Services, cluster: str) -> Callable[[], Identity]:
         now = services.clock.monotonic()
         if not made or now - made[-1][0] > ADMIN_LIFETIME.total_seconds() / 2:
             bundle = bundle_of(services, cluster)
-            minted = mint_identity(bundle, roles=("os:admin",), now=services.clock.now(), lifetime=ADMIN_LIFETIME)
+            now_utc = services.clock.now()
+            minted = mint_identity(bundle, now=now_utc, lifetime=ADMIN_LIFETIME, random_bytes=secrets.token_bytes)
             made.append((now, Identity(minted.ca, minted.crt, minted.key)))
         return made[-1][1]
 

@@ -25,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _wired(home: Path | None) -> AbstractContextManager[Any]:
-    from controller.wiring import open_services  # noqa: PLC0415 - heavy, and only some commands need it
+    from controller.wiring import open_services
 
     return open_services(home)
 
@@ -127,7 +127,9 @@ def selectors(function: F) -> F:
     for decorate in (
         click.option("-l", "labels", multiple=True, metavar="KEY=VALUE", help="Only nodes with this label."),
         click.option("--node", "nodes", help="Only this node.", shell_complete=complete_nodes, **many),
-        click.option("--cluster", "clusters", help="Only this cluster.", shell_complete=complete_clusters, **many),
+        click.option(
+            "--cluster", "clusters", help="Only this cluster.", shell_complete=complete_clusters, **many
+        ),
         click.option("--site", "sites", help="Only this site.", shell_complete=complete_sites, **many),
     ):
         function = decorate(function)
@@ -161,15 +163,17 @@ def confirm(question: str, *, yes: bool) -> None:
         raise RefusedError("stopped: nothing was changed", fix="run it again and answer yes to go on")
 
 
-def selection(sites: Sequence[str], clusters: Sequence[str], nodes: Sequence[str], labels: Sequence[str]) -> "Selection":
-    from inventory.selectors import Selection  # noqa: PLC0415
+def selection(
+    sites: Sequence[str], clusters: Sequence[str], nodes: Sequence[str], labels: Sequence[str]
+) -> "Selection":
+    from inventory.selectors import Selection
 
     return Selection.parse(sites=sites, clusters=clusters, nodes=nodes, labels=labels)
 
 
 def load_site_files(app: App, files: Sequence[Path]) -> "Resolved":
     """Reads and resolves the site files; problems come back all at once as SiteFileError."""
-    from inventory.resolve import load_files  # noqa: PLC0415
+    from inventory.resolve import load_files
 
     return load_files(read_texts(files or default_files(app)))
 
@@ -193,7 +197,7 @@ def read_texts(paths: Sequence[Path]) -> dict[str, str]:
     texts: dict[str, str] = {}
     for path in paths:
         for file in _yaml_files(path):
-            texts[str(file)] = _read(file)
+            texts[str(file)] = read_text(file)
     return texts
 
 
@@ -206,7 +210,8 @@ def _yaml_files(path: Path) -> list[Path]:
     return found
 
 
-def _read(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """A file of ours or of the operator's; problems come back as theirs to mend."""
     try:
         return file.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:

@@ -32,7 +32,9 @@ def report(error: BaseException, app: App) -> int:
         _say(app, {"slug": "cancelled", "what": "stopped", "fix": "nothing is lost; run it again to go on"})
         return EXIT_CANCELLED
     if isinstance(error, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the last flush can't fail again
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # so that the last flush can't fail again
         return _SIGPIPE_STATUS
     if isinstance(error, click.ClickException):
         return _usage(error, app)
@@ -82,7 +84,9 @@ def _keep_traceback(text: str, error_id: str, app: App) -> str:
         folder = home_path(app) / "logs"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = folder / f"error-{error_id}.log"
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        with os.fdopen(
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        ) as file:
             file.write(text)
     except OSError:
         return ""
@@ -91,7 +95,7 @@ def _keep_traceback(text: str, error_id: str, app: App) -> str:
 
 def home_path(app: App) -> Path:
     """Where the controller's files are, without creating anything."""
-    from controller.adapters.home import Home  # noqa: PLC0415 - not needed unless something went wrong
+    from controller.adapters.home import Home
 
     return Home.locate(app.home, environ=app.environ).root
 

@@ -70,7 +70,7 @@ class Tree(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0] if args else ""
         if name and not name.startswith("-") and name not in self.list_commands(ctx):
-            from difflib import get_close_matches  # noqa: PLC0415 - only after a typing error
+            from difflib import get_close_matches
 
             close = get_close_matches(name, self.list_commands(ctx), n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
@@ -86,7 +86,7 @@ class Tree(click.Group):
 
 def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from importlib.metadata import version  # noqa: PLC0415
+        from importlib.metadata import version
 
         click.echo(f"cto {version('platform-in-a-box')}")
         ctx.exit()
@@ -104,7 +104,9 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     metavar="DIR",
     help="Where the fleet is kept. Default: $CTO_HOME, or the platform's data directory.",
 )
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
 @click.pass_context
 def cli(ctx: click.Context, home: Path | None) -> None:
     """From bare machines at many sites to running Talos Kubernetes clusters, from this computer.
@@ -118,7 +120,7 @@ def cli(ctx: click.Context, home: Path | None) -> None:
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
     elif ctx.invoked_subcommand != "doctor":  # doctor reports it as one finding among others
-        from controller.cli.names import check_at_start  # noqa: PLC0415
+        from controller.cli.names import check_at_start
 
         check_at_start(app)
 
@@ -129,7 +131,7 @@ def run(argv: Sequence[str], app: App) -> int:
         result = cli.main(args=list(argv), prog_name="cto", standalone_mode=False, obj=app)
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where errors become messages
-        from controller.cli.errors import report  # noqa: PLC0415
+        from controller.cli.errors import report
 
         return report(error, app)
     return result if isinstance(result, int) else 0

@@ -8,7 +8,6 @@ import hashlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from controller.cli.base import App
 from inventory.errors import StoreError
@@ -25,7 +24,7 @@ def foreign_owners(owners: Mapping[str, Sequence[str]], names: Sequence[str] = N
 
 def installed_owners() -> Mapping[str, Sequence[str]]:
     """Top-level import name → distributions that provide it, as installed in this Python."""
-    from importlib.metadata import packages_distributions  # noqa: PLC0415
+    from importlib.metadata import packages_distributions
 
     return packages_distributions()
 
@@ -35,12 +34,14 @@ def sentence(foreign: Mapping[str, Sequence[str]]) -> str:
     return f"other packages in this Python use our import names: {listed}"
 
 
-FIX = "install cto in its own environment: uv tool install platform-in-a-box, or pipx install platform-in-a-box"
+FIX = (
+    "install cto in its own environment: uv tool install platform-in-a-box, or pipx install platform-in-a-box"
+)
 
 
 def check_at_start(app: App) -> None:
     """Raises StoreError if a name is shared. Costs a few stat calls when the last answer still holds."""
-    from controller.cli.errors import home_path  # noqa: PLC0415
+    from controller.cli.errors import home_path
 
     folder = home_path(app)
     if not folder.is_dir():
@@ -50,7 +51,7 @@ def check_at_start(app: App) -> None:
         if marker.read_text(encoding="ascii") == key:
             return
     except (OSError, UnicodeDecodeError):
-        pass  # no usable answer yet: look again  # noqa: S110
+        pass  # no usable answer yet: look again
     foreign = foreign_owners(installed_owners())
     if foreign:
         raise StoreError(sentence(foreign), fix=FIX)

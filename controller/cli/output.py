@@ -24,15 +24,13 @@ def plain(value: Any) -> Any:
         return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, (list, tuple, set, frozenset)):
+    if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, Path):
+    if isinstance(value, str | Path):
         return str(value)
-    if value is None or isinstance(value, (bool, int, float)):
+    if value is None or isinstance(value, bool | int | float):
         return value
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
@@ -53,7 +51,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, indent: str 
     widths = [len(title) for title in head]
     for row in cells:
         widths = [max(width, len(text)) for width, (text, _) in zip(widths, row, strict=True)]
-    click.echo(indent + _join([click.style(title, bold=True) for title in head], [len(t) for t in head], widths))
+    click.echo(
+        indent + _join([click.style(title, bold=True) for title in head], [len(t) for t in head], widths)
+    )
     for row in cells:
         styled = [click.style(text, fg=COLORS.get(tone)) if tone else text for text, tone in row]
         click.echo(indent + _join(styled, [len(text) for text, _ in row], widths))
@@ -66,7 +66,9 @@ def _cell(value: object) -> tuple[str, str]:
 
 
 def _join(texts: Sequence[str], lengths: Sequence[int], widths: Sequence[int]) -> str:
-    padded = [text + " " * (width - length) for text, length, width in zip(texts, lengths, widths, strict=True)]
+    padded = [
+        text + " " * (width - length) for text, length, width in zip(texts, lengths, widths, strict=True)
+    ]
     return "  ".join(padded).rstrip()
 
 

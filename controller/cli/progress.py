@@ -66,10 +66,15 @@ class RichFollower:
     """A table per site: node, state, step with its bar, time left; the newest events below."""
 
     def __init__(
-        self, queries: Queries, names: Sequence[str], after: int, now: Callable[[], datetime], console: Any = None
+        self,
+        queries: Queries,
+        names: Sequence[str],
+        after: int,
+        now: Callable[[], datetime],
+        console: Any = None,
     ) -> None:
-        from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
-        from rich.live import Live  # noqa: PLC0415
+        from rich.console import Console
+        from rich.live import Live
 
         self._queries, self._names, self._now = queries, frozenset(names), now
         self._after = after
@@ -97,9 +102,9 @@ class RichFollower:
 
 def picture(nodes: Sequence[NodeView], recent: Sequence[EventView], now: datetime) -> "RenderableType":
     """What the terminal shows. Texts of machines become `Text`, in which no markup acts."""
-    from rich.console import Group  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
 
     parts: list[RenderableType] = []
     for site in dict.fromkeys(node.site for node in nodes):
@@ -113,16 +118,25 @@ def picture(nodes: Sequence[NodeView], recent: Sequence[EventView], now: datetim
         for node in members:
             grid.add_row(*_cells(node, now))
         parts += [title, grid, Text()]
-    parts += [Text(f"{clean(event.subject, 60)}: {clean(event.message, 120)}", style="dim") for event in recent]
+    parts += [
+        Text(f"{clean(event.subject, 60)}: {clean(event.message, 120)}", style="dim") for event in recent
+    ]
     return Group(*parts)
 
 
-_STYLES = {"good": "green", "busy": "cyan", "warn": "yellow", "bad": "red", "unknown": "magenta", "idle": "dim"}
+_STYLES = {
+    "good": "green",
+    "busy": "cyan",
+    "warn": "yellow",
+    "bad": "red",
+    "unknown": "magenta",
+    "idle": "dim",
+}
 
 
 def _cells(node: NodeView, now: datetime) -> "tuple[RenderableType, ...]":
-    from rich.progress_bar import ProgressBar  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.progress_bar import ProgressBar
+    from rich.text import Text
 
     badge, step = present.node_badge(node, now), present.progress(node, now)
     mark = Text(f"{badge.symbol} {clean(badge.label, 40)}", style=_STYLES[badge.tone])

@@ -8,7 +8,9 @@ import re
 import unicodedata
 
 # CSI … final byte, OSC … BEL or ST, and two-character escapes; 8-bit forms too.
-_ANSI = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d).*?(?:\x07|\x1b\\|\x9c|$)|\x1b[@-Z\\-_]", re.DOTALL)
+_ANSI = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d).*?(?:\x07|\x1b\\|\x9c|$)|\x1b[@-Z\\-_]", re.DOTALL
+)
 # Controls, format marks (bidirectional overrides, zero widths), surrogates, line and paragraph separators.
 _UNFIT = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _PLACEHOLDER = "\ufffd"  # shows that something was there

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from inventory.lifecycle import (
     CLUSTER_TRANSITIONS,
@@ -260,7 +260,7 @@ def assemble(
 class Verdict:
     """What became of a run: `state` is done, partly or failed; `failed` maps subject to problem."""
 
-    state: str
+    state: Literal["done", "partly", "failed"]
     done: int
     failed: Mapping[str, str] = field(default_factory=dict)
 

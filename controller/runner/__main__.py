@@ -1,4 +1,4 @@
-"""`python -m controller.runner`: the zygote. The patch must come before any other import, hence the odd order."""
+"""`python -m controller.runner`: the zygote. Does nothing but patch before any other import, and start."""
 
 from gevent import monkey
 

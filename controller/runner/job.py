@@ -17,12 +17,13 @@ from typing import Any
 
 import gevent
 from pydantic import ValidationError
-from pyinfra.api import Config, Inventory, State
+from pyinfra.api.config import Config
 from pyinfra.api.connectors import get_all_connectors
 from pyinfra.api.exceptions import ConnectError, PyinfraError
 from pyinfra.api.host import Host
+from pyinfra.api.inventory import Inventory
 from pyinfra.api.operations import run_ops
-from pyinfra.api.state import BaseStateCallback
+from pyinfra.api.state import BaseStateCallback, State
 from pyinfra.context import ctx_host, ctx_state
 
 from deploys import registry
@@ -45,7 +46,7 @@ Emit = Callable[[str, Mapping[str, Any]], None]
 def preload() -> None:
     """Import everything a job will need, so that children share it. Must not start gevent's hub."""
     registry.all_deploys()
-    get_all_connectors()
+    get_all_connectors()  # type: ignore[no-untyped-call]
 
 
 def run(job: Mapping[str, Any], pipe: int) -> None:
@@ -73,7 +74,7 @@ def _run(job: Mapping[str, Any], emit: Emit) -> Mapping[str, Any]:
     deploy = registry.find(job["deploy"])
     data = deploy.data.model_validate(job["data"])
     with _host_data(job) as host_data:
-        state = State(Inventory(([(job["name"], host_data)], {})), Config(CONNECT_TIMEOUT=_CONNECT_SECONDS))
+        state = _state(job["name"], host_data)
         host = state.inventory.get_host(job["name"])
         with ctx_state.use(state):
             host.connect(show_errors=False, raise_exceptions=True)
@@ -86,10 +87,15 @@ def _run(job: Mapping[str, Any], emit: Emit) -> Mapping[str, Any]:
     return {"ok": True, "changed": changed, "data": found}
 
 
+def _state(name: str, host_data: Mapping[str, Any]) -> State:
+    inventory = Inventory(([(name, host_data)], {}))  # type: ignore[no-untyped-call]
+    return State(inventory, Config(CONNECT_TIMEOUT=_CONNECT_SECONDS))  # type: ignore[no-untyped-call]
+
+
 def _execute(state: State, host: Host, emit: Emit) -> bool:
     """Run the prepared operations; true if any changed the machine."""
     progress = _Progress(emit)
-    state.add_callback_handler(progress)
+    state.add_callback_handler(progress)  # type: ignore[no-untyped-call]
     try:
         run_ops(state)
     except PyinfraError as error:
@@ -118,7 +124,7 @@ def _predicted(state: State, host: Host) -> Mapping[str, Any]:
 
     def list_commands() -> list[dict[str, Any]]:
         operations = []
-        for op in state.get_op_order():
+        for op in _order(state):
             data = state.get_op_data_for_host(host, op)
             commands = [str(command) for command in data.command_generator()]
             operations.append({"name": _label(state, host, op), "commands": commands})
@@ -128,7 +134,7 @@ def _predicted(state: State, host: Host) -> Mapping[str, Any]:
     return {"ok": True, "changed": any(o["commands"] for o in operations), "data": {"operations": operations}}
 
 
-class _Progress(BaseStateCallback):  # type: ignore[misc] # pyinfra is untyped for us
+class _Progress(BaseStateCallback):
     """Tells of operations as they end. Only emits: an exception in a callback would abort the run."""
 
     def __init__(self, emit: Emit) -> None:
@@ -136,16 +142,16 @@ class _Progress(BaseStateCallback):  # type: ignore[misc] # pyinfra is untyped f
         self._told: set[str] = set()
         self.changed = False
 
-    def operation_host_start(self, state: State, host: Host, op_hash: str) -> None:
+    def operation_host_start(self, state: State, host: Host, op_hash: str) -> None:  # type: ignore[override]
         self._emit("output", {"line": _label(state, host, op_hash)})
 
-    def operation_end(self, state: State, op_hash: str) -> None:
+    def operation_end(self, state: State, op_hash: str) -> None:  # type: ignore[override]
         for host in state.inventory:
             self._tell(state, host, op_hash)
 
     def report_rest(self, state: State, host: Host) -> None:
-        """pyinfra skips `operation_end` for the operation that failed the last host."""
-        for op_hash in state.get_op_order():
+        """For pyinfra skips `operation_end` at the operation that failed the last host."""
+        for op_hash in _order(state):
             self._tell(state, host, op_hash)
 
     def _tell(self, state: State, host: Host, op_hash: str) -> None:
@@ -158,6 +164,10 @@ class _Progress(BaseStateCallback):  # type: ignore[misc] # pyinfra is untyped f
         self._emit("operation", {"name": name, "changed": meta.did_change(), "ok": meta.did_succeed()})
 
 
+def _order(state: State) -> list[str]:
+    return list(state.get_op_order())  # type: ignore[no-untyped-call]
+
+
 def _label(state: State, host: Host, op_hash: str) -> str:
     data = state.get_op_data_for_host(host, op_hash)
     return str(data.global_arguments.get("name") or ", ".join(state.get_op_meta(op_hash).names))
@@ -165,7 +175,7 @@ def _label(state: State, host: Host, op_hash: str) -> str:
 
 def _failure(state: State, host: Host) -> FleetError:
     """The error of the operation that failed, with what the machine said."""
-    for op_hash in state.get_op_order():
+    for op_hash in _order(state):
         meta = state.get_op_data_for_host(host, op_hash).operation_meta
         if not meta.is_complete():
             break  # it never came back: the connection broke while it ran
@@ -182,7 +192,7 @@ def _failure(state: State, host: Host) -> FleetError:
 
 @contextmanager
 def _host_data(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """pyinfra's host data: one known key, strict, and nothing from the user's own SSH set-up."""
+    """The host data for pyinfra: one known key, strict, and nothing from the user's own SSH set-up."""
     host, port = job["host"], int(job["port"])
     name = host if port == 22 else f"[{host}]:{port}"
     with tempfile.TemporaryDirectory(prefix="cto-runner-") as folder:  # made 0700
@@ -204,7 +214,7 @@ def _host_data(job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _socket(host: str, port: int) -> socket.socket:
-    """paramiko leaves Nagle's algorithm on, which costs 40 ms per command; so we connect ourselves."""
+    """Connected here, since paramiko leaves Nagle's algorithm on, which costs 40 ms per command."""
     where = f"{host} port {port}"
     try:
         connection = socket.create_connection((host, port), timeout=_CONNECT_SECONDS)

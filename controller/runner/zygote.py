@@ -173,7 +173,7 @@ def _become_child(job: dict[str, Any], pipe: int) -> None:
     try:
         os.setsid()
         _die_with_parent()
-        from controller.runner.job import run  # noqa: PLC0415 - already imported by main(); here for the type
+        from controller.runner.job import run
 
         run(job, pipe)
         status = 0
@@ -182,7 +182,7 @@ def _become_child(job: dict[str, Any], pipe: int) -> None:
 
 
 def _die_with_parent() -> None:
-    """Ask Linux to kill this process when the zygote is gone, even by kill -9. Elsewhere: best effort, nothing."""
+    """Have Linux kill this process when the zygote is gone, even by kill -9. Other systems lack this."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
@@ -220,7 +220,7 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    from controller.runner import job  # noqa: PLC0415 - after descriptor 1 is safe
+    from controller.runner import job
 
     job.preload()
     limit = int(sys.argv[1]) if len(sys.argv) > 1 else 4 * (os.cpu_count() or 1)

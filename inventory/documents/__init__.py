@@ -19,7 +19,11 @@ def kinds() -> Mapping[str, type[Document]]:
     for info in iter_modules(__path__):
         module = import_module(f"{__name__}.{info.name}")
         for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, Document) and value.__module__ == module.__name__:
+            if (
+                isinstance(value, type)
+                and issubclass(value, Document)
+                and value.__module__ == module.__name__
+            ):
                 if value.__name__ in found:
                     raise InvariantError(f"two modules declare the kind {value.__name__}", where=info.name)
                 found[value.__name__] = value

@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 
 from inventory.calendar import Blackout as BlackoutValue
 from inventory.model import Document, Model, SiteSelector
-from inventory.values import Moment, refuse
+from inventory.moments import Moment
+from inventory.values import refuse
 
 
 class BlackoutSpec(Model):

@@ -6,7 +6,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from inventory.calendar import MaintenanceWindow as Window
 from inventory.model import Document, Model, SiteSelector
-from inventory.values import Date, Duration, Time, Zone, duration_minutes, refuse
+from inventory.moments import Date, Duration, Time, Zone, duration_minutes
+from inventory.values import refuse
 
 _DAY = 24 * 60
 Weekday = Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]

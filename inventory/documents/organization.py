@@ -5,13 +5,15 @@ from typing import Literal
 from pydantic import Field
 
 from inventory.model import Document, Model
+from inventory.moments import Zone
 from inventory.parts import ClusterFields, LayerFields, RoleLayers
-from inventory.values import Zone
 
 
 class OrganizationSpec(Model):
     timezone: Zone | None = Field(default=None, description="Time zone of sites that name none.")
-    cluster_defaults: ClusterFields | None = Field(default=None, description="Cluster fields for all clusters.")
+    cluster_defaults: ClusterFields | None = Field(
+        default=None, description="Cluster fields for all clusters."
+    )
     defaults: LayerFields | None = Field(default=None, description="Node fields for all nodes.")
     roles: RoleLayers | None = Field(default=None, description="Node fields by role.")
 

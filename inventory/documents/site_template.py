@@ -1,14 +1,28 @@
 """The shared shape of many sites. Its body holds `${…}` and is checked once a site has filled it in."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from inventory.model import Document, Model
 from inventory.parts import ClusterFields, ClusterLayers, InlineNode, LayerFields, RoleLayers
-from inventory.values import Name, refuse
+from inventory.values import Name, quote, refuse
 
-ParameterName = Annotated[str, Field(pattern=r"^(?!(?:site|organization|index)$)[a-z][A-Za-z0-9]{0,31}$")]
+_PARAMETER = re.compile(r"[a-z][A-Za-z0-9]{0,31}")
+_RESERVED = {"site", "organization", "index"}
+
+
+def _parameter_name(name: str) -> str:
+    if name in _RESERVED or not _PARAMETER.fullmatch(name):
+        refuse(
+            f"{quote(name)} is not a parameter name",
+            f"use letters and digits, lower case first, and none of {', '.join(sorted(_RESERVED))}",
+        )
+    return name
+
+
+ParameterName = Annotated[str, AfterValidator(_parameter_name)]
 
 
 class Parameter(Model):
@@ -36,7 +50,9 @@ class SiteTemplateSpec(Model):
     parameters: dict[ParameterName, Parameter] = Field(
         default_factory=dict, description="What each site may or must fill in, used as `${name}`."
     )
-    cluster_defaults: dict[str, Any] | None = Field(default=None, description="Cluster fields for all clusters.")
+    cluster_defaults: dict[str, Any] | None = Field(
+        default=None, description="Cluster fields for all clusters."
+    )
     defaults: dict[str, Any] | None = Field(default=None, description="Node fields for all nodes.")
     roles: dict[str, Any] | None = Field(default=None, description="Node fields by role.")
     clusters: list[dict[str, Any]] | None = Field(default=None, description="Clusters that each site gets.")
@@ -56,7 +72,9 @@ class TemplateCluster(ClusterLayers):
 class TemplateBody(Model):
     """The body after a site has filled it in."""
 
-    cluster_defaults: ClusterFields | None = Field(default=None, description="Cluster fields for all clusters.")
+    cluster_defaults: ClusterFields | None = Field(
+        default=None, description="Cluster fields for all clusters."
+    )
     defaults: LayerFields | None = Field(default=None, description="Node fields for all nodes.")
     roles: RoleLayers | None = Field(default=None, description="Node fields by role.")
     clusters: list[TemplateCluster] | None = Field(default=None, description="Clusters that each site gets.")

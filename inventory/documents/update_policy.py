@@ -6,7 +6,8 @@ from pydantic import AfterValidator, Field
 
 from inventory.calendar import UpdatePolicy as Policy
 from inventory.model import Document, Model, SiteSelector
-from inventory.values import Duration, duration_minutes, refuse
+from inventory.moments import Duration, duration_minutes
+from inventory.values import refuse
 
 _WAVES, _BAKE = (1, 5, 25, 100), ("24h", "4h", "1h")
 

@@ -24,7 +24,7 @@ class KubeServer:
     def __init__(self, cluster: Cluster, machine: LabMachine, config: MachineConfig, clock: Clock) -> None:
         self._cluster, self._machine, self._config, self._clock = cluster, machine, config, clock
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._open: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> None:
         config = self._config
@@ -48,20 +48,18 @@ class KubeServer:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
-        for task in list(self._connections):
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+            for writer in list(self._open):
+                writer.transport.abort()  # its handler then reads the end of the stream
+            await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._connections.add(task)
-            task.add_done_callback(self._connections.discard)
+        self._open.add(writer)
         try:
             await self._requests(reader, writer)
         except (OSError, h11.ProtocolError) as error:
             self._machine.log("kube-connection", error=str(error))
         finally:
+            self._open.discard(writer)
             writer.close()
 
     async def _requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -71,7 +69,7 @@ class KubeServer:
             request, body = await _receive(connection, reader)
             if request is None:
                 return
-            method, path = request.method.decode(), request.target.decode().partition("?")[0]
+            method, path = request.method.decode(), request.target.decode().partition("?")[0].rstrip("/")
             status, answer = self._answer(method, path, body, groups)
             self._machine.log("kube", method=method, path=path, status=status)
             data = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
@@ -89,6 +87,8 @@ class KubeServer:
             connection.start_next_cycle()
 
     def _answer(self, method: str, path: str, body: bytes, groups: frozenset[str]) -> tuple[int, Any]:
+        if not self._cluster.has_quorum():
+            return _status(503, "ServiceUnavailable", "etcdserver: no leader")
         if path in {"/readyz", "/livez", "/version"} and method == "GET":
             return (200, self._version()) if path == "/version" else (200, "ok")
         if "system:masters" not in groups:
@@ -119,7 +119,21 @@ class KubeServer:
     def _version(self) -> dict[str, str]:
         tag = self._config.kubelet_version
         major, minor = tag.removeprefix("v").split(".")[:2]
-        return {"major": major, "minor": minor, "gitVersion": tag, "platform": f"linux/{self._machine.arch}"}
+        build = {
+            "buildDate": "2026-01-01T00:00:00Z",
+            "compiler": "gc",
+            "goVersion": "go1.26",
+            "gitTreeState": "clean",
+        }
+        platform = f"linux/{self._machine.arch}"
+        return {
+            "major": major,
+            "minor": minor,
+            "gitVersion": tag,
+            "gitCommit": "lab",
+            "platform": platform,
+            **build,
+        }
 
     def _node(self, node: KubeNodeState) -> dict[str, Any]:
         labels = {"kubernetes.io/hostname": node.name, "kubernetes.io/os": "linux", **node.labels}
@@ -152,8 +166,22 @@ class KubeServer:
                     {"type": "InternalIP", "address": node.address},
                     {"type": "Hostname", "address": node.name},
                 ],
-                "nodeInfo": {"kubeletVersion": node.version, "operatingSystem": "linux"},
+                "nodeInfo": self._node_info(node),
             },
+        }
+
+    def _node_info(self, node: KubeNodeState) -> dict[str, str]:
+        return {
+            "architecture": self._machine.arch,
+            "bootID": node.uid,
+            "containerRuntimeVersion": "containerd://2.2.0",
+            "kernelVersion": "6.18.0-talos",
+            "kubeProxyVersion": node.version,
+            "kubeletVersion": node.version,
+            "machineID": node.uid.replace("-", ""),
+            "operatingSystem": "linux",
+            "osImage": "Talos",
+            "systemUUID": node.uid,
         }
 
 

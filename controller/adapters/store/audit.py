@@ -101,6 +101,6 @@ def _previous(last: AuditHead) -> bytes:
 
 
 def _digest(previous: bytes, row: dict[str, str | int]) -> str:
-    import rfc8785  # noqa: PLC0415 -- only writers need it
+    import rfc8785
 
     return hashlib.sha256(previous + rfc8785.dumps(row)).hexdigest()

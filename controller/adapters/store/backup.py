@@ -8,6 +8,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,15 @@ from controller.adapters.lock import EngineLock
 from controller.adapters.secretbox import SealKey, SecretBox
 from controller.adapters.store import audit, migrations
 from controller.adapters.store.base import Unit, iso
-from controller.adapters.store.connection import check, copy_whole, corrupt, reader, transaction, writer
+from controller.adapters.store.connection import (
+    check,
+    copy_whole,
+    corrupt,
+    reader,
+    transaction,
+    translated,
+    writer,
+)
 from inventory.errors import RefusedError, StoreError
 from inventory.lifecycle import NodeState
 
@@ -110,6 +119,7 @@ def restore(
         at = iso(now())
         fresh = home.database.with_name("fleet.db.restoring")
         fresh.unlink(missing_ok=True)
+        write_private(fresh, b"")  # private before it holds anything
         shutil.copyfile(path, fresh)
         if sha256(fresh) != manifest.sha256:
             raise corrupt(path, "it changed while it was read")
@@ -220,18 +230,30 @@ def _epoch_of(database: Path) -> int | None:
 
 def _put_aside(home: Home, *, stamp: str) -> Path | None:
     """Copies the store with its journal away, then drops the journal: it must not meet the new file."""
-    files = [home.database.with_name(home.database.name + end) for end in ("", "-wal", "-shm")]
-    present = [file for file in files if file.exists()]
-    if not present:
-        return None
+    database, wal, shm = (home.database.with_name(home.database.name + end) for end in ("", "-wal", "-shm"))
     aside = home.replaced / stamp
-    private_dir(aside)
-    for file in present:
-        shutil.copy2(file, aside / file.name)
+    if not database.exists():
+        return None
+    for file in (database, wal):
+        if file.exists():
+            write_private(aside / file.name, b"")
+            shutil.copyfile(file, aside / file.name)
     sync_dir(aside)
-    for file in files[1:]:
-        file.unlink(missing_ok=True)
+    with suppress(StoreError):  # a damaged store has no journal worth keeping in place
+        _checkpoint(database)
+    wal.unlink(missing_ok=True)
+    shm.unlink(missing_ok=True)
     return aside
+
+
+def _checkpoint(database: Path) -> None:
+    """So that a crash before the new file is in place leaves the former store whole."""
+    with translated(database):
+        connection = writer(database)
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.close()
 
 
 def _stamp(at: str) -> str:

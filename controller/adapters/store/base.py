@@ -10,6 +10,7 @@ from typing import Any
 from controller.adapters.home import Home
 from controller.adapters.store import audit
 from controller.adapters.store.connection import loose_writer, to_json, transaction, translated
+from inventory.errors import OperatorError
 
 
 def iso(moment: datetime) -> str:
@@ -43,6 +44,25 @@ class Unit:
         audit.append(self.connection, entry, at=self.at, epoch=self.epoch)
 
 
+# Table names come from here and never from a caller's text.
+TABLES = {"node": "nodes", "cluster": "clusters"}
+
+
+def must_know(row: Any, kind: str, name: str) -> Any:
+    if row is None:
+        raise OperatorError(
+            f"there is no {kind} {name!r}", fix=f"see `cto status` for the {kind}s that are known"
+        )
+    return row
+
+
+def set_state(unit: Unit, kind: str, name: str, state: str) -> None:
+    unit.execute(
+        f"UPDATE {TABLES[kind]} SET state = ?, problem = '', changed_at = ? WHERE name = ?",  # noqa: S608
+        [state, unit.at, name],
+    )
+
+
 class StoreBase:
     """Used from one thread. `epoch` is the engine's, once `start_engine` gave it one."""
 
@@ -57,7 +77,7 @@ class StoreBase:
     ) -> None:
         self.home = home
         self.epoch = epoch
-        self.engine_started = False
+        self._ballast = 0  # bytes to hold in reserve: an engine's, while it is one
         self._connection = connection
         self._loose_connection: sqlite3.Connection | None = None
         self._now = now

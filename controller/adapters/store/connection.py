@@ -18,7 +18,7 @@ from inventory.errors import BusyError, FleetError, StoreError
 BUSY_MS = 10_000
 
 
-class DiskFull(StoreError):
+class DiskFullError(StoreError):
     """The disk is full; the caller may give back the reserved space and try once more."""
 
 
@@ -62,7 +62,7 @@ def _connect(path: Path, busy_ms: int) -> sqlite3.Connection:
 
 
 def _create_private(path: Path) -> None:
-    """The journal files take the permissions of the database, so it must be private before SQLite opens it."""
+    """The journal files take the permissions of the database: private before SQLite opens it."""
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, PRIVATE_FILE))
 
 
@@ -125,7 +125,7 @@ def _explain(error: sqlite3.DatabaseError, path: Path) -> FleetError:
             fix="nothing was changed; try again when it has finished",
         )
     if name == "SQLITE_FULL":
-        return DiskFull(
+        return DiskFullError(
             "the disk is full", where=str(path), fix="free some disk space, then run the command again"
         )
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):

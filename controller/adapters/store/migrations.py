@@ -67,7 +67,7 @@ def migrate(connection: sqlite3.Connection, path: Path, *, backups: Path, stamp:
 
 
 def _apply(connection: sqlite3.Connection) -> None:
-    from sqlite_utils import Database, Migrations  # noqa: PLC0415 -- start-up time
+    from sqlite_utils import Database, Migrations
 
     migrations = Migrations(SET)
     for name, statements in VERSIONS:

@@ -1,4 +1,4 @@
-"""The read side: `web.ports.Queries` over read-only connections. Plain sqlite3, so that `cto status` starts fast.
+"""The read side: `web.ports.Queries` over read-only connections. Plain sqlite3: `cto status` starts fast.
 
 Safe to use from several threads: each gets its own connection. Where no store exists yet, an empty fleet is
 shown. Writes nothing and repairs nothing.
@@ -9,7 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from controller.adapters import lock
 from controller.adapters.home import Home
@@ -49,7 +49,7 @@ class StoreQueries:
         self._opened.clear()
         self._local = threading.local()
 
-    def __enter__(self) -> "StoreQueries":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -123,9 +123,11 @@ class StoreQueries:
         return None if row is None else {**dict(row), "body": json.loads(row["body"])}
 
     def events(self, after: int = 0, limit: int = 500, subject: str = "") -> Sequence[EventView]:
-        by_subject = " AND subject = ?" if subject else ""
-        values = [after, subject, limit] if subject else [after, limit]
-        rows = self._all(f"SELECT * FROM events WHERE id > ?{by_subject} ORDER BY id LIMIT ?", values)
+        if subject:
+            sql = "SELECT * FROM events WHERE id > ? AND subject = ? ORDER BY id LIMIT ?"
+            rows = self._all(sql, [after, subject, limit])
+        else:
+            rows = self._all("SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", [after, limit])
         return tuple(EventView(**{**dict(row), "data": json.loads(row["data"])}) for row in rows)
 
     def last_event_id(self) -> int:
@@ -195,6 +197,7 @@ def _node_view(row: sqlite3.Row) -> NodeView:
         changed_at=row["changed_at"],
         host_key_words=row["key_words"],
         record=json.loads(row["record"]),
+        labels=json.loads(row["labels"]),
     )
 
 
@@ -212,13 +215,12 @@ def _run_view(row: sqlite3.Row) -> RunView:
 
 
 def selection_text(selection: Mapping[str, Any]) -> str:
-    """As an operator would say it: "sites berlin, munich; role=worker", or "everything"."""
-    parts = []
-    for name, value in selection.items():
-        if isinstance(value, Mapping):
-            value = [f"{key}={item}" for key, item in value.items()]
-        if isinstance(value, str):
-            value = [value]
-        if value:
-            parts.append(f"{name} {', '.join(map(str, value))}")
-    return "; ".join(parts) or "everything"
+    """As an operator would say it: "sites berlin, munich; labels rack=7", or "everything"."""
+    parts = [(name, _words(value)) for name, value in selection.items() if value]
+    return "; ".join(f"{name} {words}" for name, words in parts) or "everything"
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={item}" for key, item in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

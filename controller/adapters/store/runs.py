@@ -15,15 +15,15 @@ _OVER = ("done", "failed", "partly", "cancelled")
 
 class RunsChapter(StoreBase):
     def start_engine(self, pid: int, *, ballast: int = BALLAST_BYTES) -> int:
-        """This process acts from now on: a new epoch, which every intent carries. The caller holds the lock."""
+        """This process acts from now on: a new epoch, carried by every intent. Its caller has the lock."""
         self.home.reserve_ballast(ballast)
+        self._ballast = ballast
         with self._unit() as unit:
             row = unit.execute(
                 "UPDATE meta SET epoch = epoch + 1, engine_pid = ?, engine_since = ? RETURNING epoch",
                 [pid, unit.at],
             ).fetchone()
             self.epoch = row["epoch"]
-            self.engine_started = True
             unit.event(
                 "EngineStarted",
                 "controller",
@@ -36,7 +36,7 @@ class RunsChapter(StoreBase):
         with self._unit() as unit:
             unit.execute("UPDATE meta SET engine_pid = 0, engine_since = '' WHERE epoch = ?", [self.epoch])
             unit.event("EngineStopped", "controller", f"engine {self.epoch} stopped", {"epoch": self.epoch})
-        self.engine_started = False
+        self._ballast = 0
 
     def queue_run(
         self, kind: str, selection: Mapping[str, Any], *, actor: str, options: Mapping[str, Any] | None = None
@@ -141,8 +141,9 @@ class RunsChapter(StoreBase):
     def save_plan(self, run_id: str, digest: str, body: Mapping[str, Any]) -> None:
         with self._unit() as unit:
             unit.execute(
-                "INSERT INTO plans (run, digest, body, made_at) VALUES (?, ?, ?, ?) ON CONFLICT (run) DO UPDATE"
-                " SET digest = excluded.digest, body = excluded.body, made_at = excluded.made_at",
+                "INSERT INTO plans (run, digest, body, made_at) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (run) DO UPDATE SET"
+                " digest = excluded.digest, body = excluded.body, made_at = excluded.made_at",
                 [run_id, digest, to_json(body), unit.at],
             )
             unit.event("PlanMade", f"run/{run_id}", f"plan {digest[:12]}", {"digest": digest})

@@ -11,7 +11,7 @@ class SecretsChapter(StoreBase):
     def put_secret(
         self, name: str, plaintext: bytes, *, actor: str = "engine", replace: bool = False
     ) -> None:
-        """Seals and keeps. Another value under a known name needs `replace`: a lost CA can't be made again."""
+        """Seals and keeps. Another value under a known name needs `replace`: a lost CA stays lost."""
         box = self._box()
         sealed = box.seal(plaintext, table="secrets", pk=name, column="sealed")
         with self._unit() as unit:
@@ -26,8 +26,9 @@ class SecretsChapter(StoreBase):
                         fix="keep it, or replace it explicitly",
                     )
             unit.execute(
-                "INSERT INTO secrets (name, key_id, sealed, put_at) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE"
-                " SET key_id = excluded.key_id, sealed = excluded.sealed, put_at = excluded.put_at",
+                "INSERT INTO secrets (name, key_id, sealed, put_at) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET"
+                " key_id = excluded.key_id, sealed = excluded.sealed, put_at = excluded.put_at",
                 [name, box.key.id, sealed, unit.at],
             )
             unit.audit(audit.Entry(actor, "replace secret" if known else "put secret", f"secrets/{name}"))
@@ -51,9 +52,10 @@ class SecretsChapter(StoreBase):
         """Only the key that this store was made with: a stray key file must not seal what no backup opens."""
         key = SealKey.load(self.home)
         wanted = self._row("SELECT key_id FROM meta")
-        if wanted is None or wanted["key_id"] != key.id:
+        made_with = wanted["key_id"] if wanted else "none"
+        if made_with != key.id:
             raise StoreError(
-                f"this key ({key.id}) is not the one of this store ({wanted['key_id'] if wanted else 'none'})",
+                f"this key ({key.id}) is not the one of this store ({made_with})",
                 where=str(self.home.key),
                 fix="put back the key that `cto key export` printed for this store",
             )

@@ -6,11 +6,12 @@ known here.
 
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from controller.adapters.store import audit
-from controller.adapters.store.base import StoreBase, Unit
-from controller.adapters.store.connection import DiskFull, to_json
+from controller.adapters.store.base import TABLES, StoreBase, Unit
+from controller.adapters.store.connection import DiskFullError, to_json
 from controller.adapters.store.rows import Outcome, Step, StepRef, step_row
 from inventory.errors import BusyError, InvariantError, RefusedError
 from inventory.lifecycle import (
@@ -24,9 +25,18 @@ from inventory.lifecycle import (
 
 _HARMLESS = frozenset(t.step for t in (*NODE_TRANSITIONS, *CLUSTER_TRANSITIONS) if not t.disruptive)
 _TITLES = {t.step: t.title for t in (*NODE_TRANSITIONS, *CLUSTER_TRANSITIONS)}
-_TABLES = {"node": "nodes", "cluster": "clusters"}
 # The events that other parts wait for, beside StepFinished.
 _MILESTONES = {"bootstrap": "ClusterBootstrapped", "verify": "Verified", "verify-cluster": "Verified"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    outcome: Outcome
+    detail: Mapping[str, Any]
+    record: Mapping[str, Any]
+    advances: bool
+    problem: str
+    actor: str
 
 
 class StepsChapter(StoreBase):
@@ -36,8 +46,8 @@ class StepsChapter(StoreBase):
         Raises BusyError if a newer engine has started, RefusedError while only observing is allowed, and
         StoreError if the disk has no room left to record how the step ends.
         """
-        if self.engine_started and not self.home.has_ballast():
-            self.home.reserve_ballast()
+        if self._ballast:
+            self.home.reserve_ballast(self._ballast)
         with self._unit() as unit:
             _may_act(unit, ref)
             step = Step(
@@ -77,46 +87,32 @@ class StepsChapter(StoreBase):
         do; without it, the detail's `what` and `fix` do.
         """
         text = "" if outcome == "done" else problem or _problem_of(detail)
+        ending = _Ending(outcome, detail, record or {}, advance, text, actor)
         try:
-            self._finish(step, outcome, detail, record or {}, advance, text, actor)
-        except DiskFull:
+            self._finish(step, ending)
+        except DiskFullError:
             # The space was set aside for exactly this: to record the end of what is under way.
             if not self.home.release_ballast():
                 raise
-            self._finish(step, outcome, detail, record or {}, advance, text, actor)
+            self._finish(step, ending)
 
-    def _finish(
-        self,
-        step: Step,
-        outcome: Outcome,
-        detail: Mapping[str, Any],
-        record: Mapping[str, Any],
-        advances: bool,
-        problem: str,
-        actor: str,
-    ) -> None:
+    def _finish(self, step: Step, ending: _Ending) -> None:
         ref = step.ref
         with self._unit() as unit:
             closed = unit.execute(
-                "UPDATE steps SET outcome = ?, finished_at = ?, detail = ? WHERE id = ? AND outcome = 'started'",
-                [outcome, unit.at, to_json({**step.detail, **detail}), step.id],
+                "UPDATE steps SET outcome = ?, finished_at = ?, detail = ?"
+                " WHERE id = ? AND outcome = 'started'",
+                [ending.outcome, unit.at, to_json({**step.detail, **ending.detail}), step.id],
             )
             if closed.rowcount != 1:
                 raise InvariantError(
                     f"step {ref.step!r} of {ref.path} is not open", fix="report this: it is our bug"
                 )
-            before, after = _follow(unit, ref, moves=outcome == "done" and advances)
-            _write_back(unit, ref, after, record, problem if outcome != "cancelled" else None)
-            if after != before:
-                unit.execute(
-                    f"UPDATE {_TABLES[ref.kind]} SET changed_at = ? WHERE name = ?", [unit.at, ref.subject]
-                )  # noqa: S608
-            _tell(unit, step, outcome, after, problem)
-            unit.audit(
-                audit.Entry(
-                    actor, f"finish {ref.step}: {outcome}", ref.path, before=before, after=after, run=ref.run
-                )
-            )
+            before, after = _follow(unit, ref, moves=ending.outcome == "done" and ending.advances)
+            _write_back(unit, ref, after, ending)
+            _tell(unit, step, ending, after)
+            action = f"finish {ref.step}: {ending.outcome}"
+            unit.audit(audit.Entry(ending.actor, action, ref.path, before=before, after=after, run=ref.run))
 
     def open_steps(self, run: str | None = None) -> tuple[Step, ...]:
         """Begun and not finished: after a crash, these are observed before anything else happens."""
@@ -135,8 +131,9 @@ class StepsChapter(StoreBase):
     def progress(self, subject: str, step: str, done: int, total: int) -> None:
         """How far the running step of "node/…" is. Cheap, and may be lost with the power."""
         self._loosely(
-            "INSERT INTO progress (subject, step, done, total, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (subject)"
-            " DO UPDATE SET step = excluded.step, done = excluded.done, total = excluded.total, at = excluded.at",
+            "INSERT INTO progress (subject, step, done, total, at) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (subject) DO UPDATE SET"
+            " step = excluded.step, done = excluded.done, total = excluded.total, at = excluded.at",
             [subject, step, done, total, self._stamp()],
         )
 
@@ -153,9 +150,9 @@ def _may_act(unit: Unit, ref: StepRef) -> None:
         raise RefusedError(
             "after a restore nothing is changed until every node was read",
             where=ref.path,
-            fix="run `cto apply`: it reads them first; nodes that no longer exist are removed from the wait by reset",
+            fix="run `cto apply`, which reads them first",
         )
-    table = _TABLES[ref.kind]
+    table = TABLES[ref.kind]
     if unit.one(f"SELECT 1 FROM {table} WHERE name = ?", [ref.subject]) is None:  # noqa: S608
         raise InvariantError(f"{ref.path} is not in the store", fix="declare or pin it first")
 
@@ -163,7 +160,8 @@ def _may_act(unit: Unit, ref: StepRef) -> None:
 def _next_attempt(unit: Unit, ref: StepRef) -> int:
     """Counts on until the step is done; a later life of the node starts with 1 again."""
     last = unit.one(
-        "SELECT attempt, outcome FROM steps WHERE kind = ? AND subject = ? AND step = ? ORDER BY rowid DESC LIMIT 1",
+        "SELECT attempt, outcome FROM steps WHERE kind = ? AND subject = ? AND step = ?"
+        " ORDER BY rowid DESC LIMIT 1",
         [ref.kind, ref.subject, ref.step],
     )
     return 1 if last is None or last["outcome"] == "done" else last["attempt"] + 1
@@ -193,7 +191,7 @@ def _delete_progress(unit: Unit, subject: str) -> None:
 
 def _follow(unit: Unit, ref: StepRef, *, moves: bool) -> tuple[str, str]:
     """The state before and after; `inventory.lifecycle` alone knows the way."""
-    row = unit.one(f"SELECT state FROM {_TABLES[ref.kind]} WHERE name = ?", [ref.subject])  # noqa: S608
+    row = unit.one(f"SELECT state FROM {TABLES[ref.kind]} WHERE name = ?", [ref.subject])  # noqa: S608
     if row is None:
         raise InvariantError(f"{ref.path} is not in the store", fix="report this: it is our bug")
     before: str = row["state"]
@@ -204,23 +202,24 @@ def _follow(unit: Unit, ref: StepRef, *, moves: bool) -> tuple[str, str]:
     return before, advance_cluster(ClusterState(before), ref.step)
 
 
-def _write_back(unit: Unit, ref: StepRef, state: str, record: Mapping[str, Any], problem: str | None) -> None:
-    """`problem` None leaves the text that stands."""
+def _write_back(unit: Unit, ref: StepRef, state: str, ending: _Ending) -> None:
+    # A cancelled step says nothing about the machine, so the problem that stands is left.
+    problem = None if ending.outcome == "cancelled" else ending.problem
     unit.execute(
-        f"UPDATE {_TABLES[ref.kind]} SET state = ?, problem = coalesce(?, problem),"  # noqa: S608
-        " record = json_patch(record, ?) WHERE name = ?",
-        [state, problem, to_json(record), ref.subject],
+        f"UPDATE {TABLES[ref.kind]} SET changed_at = iif(state = ?, changed_at, ?), state = ?,"  # noqa: S608
+        " problem = coalesce(?, problem), record = json_patch(record, ?) WHERE name = ?",
+        [state, unit.at, state, problem, to_json(ending.record), ref.subject],
     )
-    if ref.kind == "cluster" and state == ClusterState.READY and ref.step == "verify-cluster":
+    if ref.kind == "cluster" and ref.step == "verify-cluster" and ending.outcome == "done":
         unit.execute("UPDATE clusters SET verified_at = ? WHERE name = ?", [unit.at, ref.subject])
 
 
-def _tell(unit: Unit, step: Step, outcome: Outcome, state: str, problem: str) -> None:
-    ref = step.ref
+def _tell(unit: Unit, step: Step, ending: _Ending, state: str) -> None:
+    ref, outcome = step.ref, ending.outcome
     about = {"step": ref.step, "attempt": step.attempt, "run": ref.run, "outcome": outcome, "state": state}
     title = _TITLES.get(ref.step, ref.step)
     if outcome != "done":
-        unit.event("StepFailed", ref.path, f"{title}: {problem or outcome}", about)
+        unit.event("StepFailed", ref.path, f"{title}: {ending.problem or outcome}", about)
         return
     unit.event("StepFinished", ref.path, title, about)
     if ref.step in _MILESTONES:

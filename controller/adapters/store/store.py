@@ -8,21 +8,27 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from controller.adapters.home import Home
 from controller.adapters.secretbox import SealKey
-from controller.adapters.store import audit, backup, migrations
+from controller.adapters.store import audit, migrations
+from controller.adapters.store import backup as backups
 from controller.adapters.store.base import Unit, iso
 from controller.adapters.store.connection import check, transaction, translated, writer
+from controller.adapters.store.declare import DeclareChapter
 from controller.adapters.store.events import EventsChapter
 from controller.adapters.store.nodes import NodesChapter
+from controller.adapters.store.pins import PinsChapter
 from controller.adapters.store.runs import RunsChapter
 from controller.adapters.store.secrets import SecretsChapter
 from controller.adapters.store.steps import StepsChapter
 from inventory.errors import StoreError
 
 
-class Store(NodesChapter, StepsChapter, RunsChapter, EventsChapter, SecretsChapter):
+class Store(
+    DeclareChapter, PinsChapter, NodesChapter, StepsChapter, RunsChapter, EventsChapter, SecretsChapter
+):
     @classmethod
     def open(
         cls, home: Home, *, now: Callable[[], datetime], new_id: Callable[[], str], write: bool = True
@@ -51,7 +57,7 @@ class Store(NodesChapter, StepsChapter, RunsChapter, EventsChapter, SecretsChapt
             if connection is not None:
                 connection.close()
 
-    def __enter__(self) -> "Store":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -62,16 +68,16 @@ class Store(NodesChapter, StepsChapter, RunsChapter, EventsChapter, SecretsChapt
     # --- audit and backups
 
     def audit_verify(self, *, anchor: audit.AuditHead | None = None) -> audit.AuditReport:
-        """Names the first row that is wrong. Only an `anchor` kept elsewhere shows a tail that was cut off."""
+        """Names the first row that is wrong. Only an `anchor` kept elsewhere shows a tail cut off."""
         with translated(self.home.database):
             return audit.verify(self._connection, anchor=anchor)
 
     def audit_head(self) -> audit.AuditHead:
         return audit.head(self._connection)
 
-    def backup(self, path: Path, *, actor: str = "operator") -> backup.Manifest:
+    def backup(self, path: Path, *, actor: str = "operator") -> backups.Manifest:
         """A checked copy at `path` and its manifest beside it; others may go on writing meanwhile."""
-        made = backup.make(self._connection, path, at=self._stamp())
+        made = backups.make(self._connection, path, at=self._stamp())
         with self._unit() as unit:
             unit.event("BackupMade", "controller", f"backup {path.name}", {"sha256": made.sha256})
             unit.audit(audit.Entry(actor, "backup", "store", after=made.sha256))
@@ -85,9 +91,9 @@ class Store(NodesChapter, StepsChapter, RunsChapter, EventsChapter, SecretsChapt
         now: Callable[[], datetime],
         key: SealKey | None = None,
         actor: str = "operator",
-    ) -> backup.Restored:
+    ) -> backups.Restored:
         """Raises before anything is changed if the backup is not whole or the key does not open it."""
-        return backup.restore(path, home, now=now, key=key, actor=actor)
+        return backups.restore(path, home, now=now, key=key, actor=actor)
 
     # --- observing only, after a restore
 

@@ -81,8 +81,7 @@ class FetchAccess:
         return {}
 
     async def observe(self, job: ClusterJob) -> Record | None:
-        names = job.services.store.list_secrets()
-        return {} if f"cluster/{job.cluster.name}/kubeconfig" in names else None
+        return {} if job.services.store.has_secret(f"cluster/{job.cluster.name}/kubeconfig") else None
 
 
 class VerifyCluster:

@@ -13,7 +13,7 @@ class WriteImage:
         return {"url": job.want().image_url, "disk": job.record["disk"]["serial"]}
 
     async def act(self, job: NodeJob) -> Record:
-        image = await self._image(job)
+        image = await image_of(job)
         total, sent = image.compressed_size, 0
 
         def count(size: int) -> None:
@@ -26,16 +26,18 @@ class WriteImage:
         return {}
 
     async def observe(self, job: NodeJob) -> Record | None:
-        image = await self._image(job)
+        image = await image_of(job)
         path = job.record["disk"]["path"]
         found = await hash_range(job.services.ssh, job.target, path, MIB, image.raw_size - MIB)
         if found != image.body_sha256:
             return None
         return {"image": {"url": job.want().image_url, "sha256": image.sha256, "talos": job.want().talos}}
 
-    @staticmethod
-    async def _image(job: NodeJob) -> CachedImage:
-        want = job.want()
-        return await job.services.images.ensure(
-            want.image_url, want.image_sha256, progress=lambda done, total: job.progress("image-fetch", done, total)
-        )
+
+async def image_of(job: NodeJob) -> CachedImage:
+    """The node's image from the cache, fetched if need be, held to the hash of the first fetch."""
+    want = job.want()
+    wanted = want.image_sha256 or str(job.record.get("image", {}).get("sha256", ""))
+    return await job.services.images.ensure(
+        want.image_url, wanted, progress=lambda done, total: job.progress("image-fetch", done, total)
+    )

@@ -4,7 +4,8 @@ from controller.app.context import NodeJob
 from controller.app.desired import desire
 from controller.app.gather import gather_one
 from controller.app.steps.base import Record
-from inventory.errors import RefusedError
+from facts.registry import machine_facts
+from inventory.errors import RefusedError, Unreachable
 
 
 class Inspect:
@@ -15,8 +16,11 @@ class Inspect:
 
     async def act(self, job: NodeJob) -> Record:
         async with job.limits.gather:
-            facts = await gather_one(job.services, job.target)
-        job.services.store.save_facts(job.node.name, facts.to_json(), facts.digest())
+            answer = await gather_one(job.services.ssh, job.target, machine_facts(), clock=job.services.clock)
+        if answer.facts is None:
+            raise answer.error or Unreachable("no answer", where=job.node.name, fix="check its power and network")
+        facts = answer.facts
+        job.services.store.save_facts(job.node.name, facts.to_dict(), facts.digest())
         return {}
 
     async def observe(self, job: NodeJob) -> Record | None:

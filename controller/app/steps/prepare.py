@@ -4,7 +4,7 @@ import hashlib
 
 from controller.app.context import NodeJob
 from controller.app.imaging import MIB, hash_range
-from controller.app.jobs import run_deploy
+from controller.app.jobs import disk_identity, run_deploy
 from controller.app.steps.base import Record
 
 _BLANK_MIB = hashlib.sha256(bytes(MIB)).hexdigest()
@@ -17,11 +17,12 @@ class Prepare:
         return {"disk": job.record["disk"]}
 
     async def act(self, job: NodeJob) -> Record:
-        await run_deploy(job, "prepare", job.record["disk"])
+        data = {"disk": disk_identity(job), "may_hold_data": bool(job.record["disk"]["contents"])}
+        await run_deploy(job, "prepare", data)
         return {}
 
     async def observe(self, job: NodeJob) -> Record | None:
         disk = job.record["disk"]
         first = await hash_range(job.services.ssh, job.target, disk["path"], 0, MIB)
         last = await hash_range(job.services.ssh, job.target, disk["path"], disk["size"] - MIB, MIB)
-        return {} if first == last == _BLANK_MIB else None
+        return {"prepared": disk["serial"]} if first == last == _BLANK_MIB else None

@@ -33,7 +33,8 @@ class Reboot:
         return {}
 
     async def observe(self, job: NodeJob) -> Record | None:
-        before = job.services.store.last_intent(f"node/{job.node.name}", "reboot").get("boot_id", "")
+        steps = [s for s in job.services.store.steps(f"node/{job.node.name}") if s.ref.step == "reboot"]
+        before = str(steps[-1].detail.get("boot_id", "")) if steps else ""
         try:
             now = await self._boot_id(job)
         except Unreachable:

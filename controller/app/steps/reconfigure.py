@@ -2,6 +2,7 @@
 
 from controller.app.context import NodeJob
 from controller.app.steps.base import Record
+from controller.app.steps.configure import keep_delivered
 
 
 def changes_nothing(details: str) -> bool:
@@ -19,6 +20,7 @@ class Reconfigure:
         return {"config_digest": job.want().config.digest}
 
     async def act(self, job: NodeJob) -> Record:
+        keep_delivered(job)
         async with job.gate.disruption, job.limits.talos, job.talos() as node:
             await node.apply_configuration(job.want().config.text.encode(), mode="AUTO")
         return {}

@@ -1,7 +1,7 @@
 """Step `reset`: decommissions a node: leaves etcd, wipes the system disk. Who asked, and whether, is `app.reset`'s matter."""
 
 from controller.app.context import NodeJob
-from controller.app.jobs import run_deploy
+from controller.app.jobs import disk_identity, run_deploy
 from controller.app.steps.base import Patience, Record
 from inventory.errors import NodeError, Unreachable
 from inventory.lifecycle import NodeState
@@ -18,7 +18,7 @@ class Reset:
     async def act(self, job: NodeJob) -> Record:
         if job.state not in TALOS_STATES:
             if "disk" in job.record:
-                await run_deploy(job, "reset", job.record["disk"])
+                await run_deploy(job, "reset", {"disk": disk_identity(job)})
             return {}
         async with job.gate.disruption, job.limits.talos, job.talos() as node:
             # Graceful leaves etcd, which the last member of a cluster can't do.
@@ -35,7 +35,8 @@ class Reset:
         if job.state not in TALOS_STATES:
             if "disk" not in job.record:
                 return {}
-            return None if await run_deploy(job, "reset", job.record["disk"], dry_run=True) else {}
+            data = {"disk": disk_identity(job)}
+            return None if await run_deploy(job, "reset", data, dry_run=True) else {}
         try:
             async with job.talos() as node:
                 await node.version()

@@ -1,7 +1,7 @@
 """Step `set-boot`: the firmware boots the installed disk next, and still does later. Does not reboot."""
 
 from controller.app.context import NodeJob
-from controller.app.jobs import run_deploy
+from controller.app.jobs import disk_identity, run_deploy
 from controller.app.steps.base import Record
 
 
@@ -22,4 +22,9 @@ class SetBoot:
 
     @staticmethod
     def _data(job: NodeJob) -> Record:
-        return {**job.record["disk"], "arch": job.record.get("arch", "x86_64")}
+        return {
+            "disk": disk_identity(job),
+            "arch": job.record["arch"],
+            "efi_partition": job.record["efi"]["number"],
+            "efi_partuuid": job.record["efi"]["partuuid"],
+        }

@@ -34,15 +34,15 @@ STATE_CODES = {"done": EXIT_DONE, "partly": EXIT_PARTLY, "failed": EXIT_NODE, "c
 @selectors
 @assume_yes
 @pass_app
-def apply(app: App, files: tuple[Path, ...], yes: bool, **chosen: tuple[str, ...]) -> int:
+def apply(app: App, /, files: tuple[Path, ...], yes: bool, **chosen: tuple[str, ...]) -> int:
     """Make the fleet what the site files say. Run it again to go on after anything.
 
     If another engine is at work, this queues what you want and follows it. Exit code 4 if nodes failed,
     5 if some did.
     """
-    from controller.app.apply import submit  # noqa: PLC0415
-    from controller.app.plan import make_plan  # noqa: PLC0415
-    from inventory.resolve import load_files  # noqa: PLC0415
+    from controller.app.apply import submit
+    from controller.app.plan import make_plan
+    from inventory.resolve import load_files
 
     texts = read_texts(files or default_files(app))
     resolved, picked = load_files(texts), selection(**chosen)
@@ -73,7 +73,7 @@ def _nothing(app: App, made: Any) -> int:
 
 def watch(app: App, services: Any, run_id: str, names: Sequence[str], began: float) -> int:
     """Runs or follows `run_id` with live progress; prints how it ended; returns the exit code."""
-    from controller.app.apply import run_or_follow  # noqa: PLC0415
+    from controller.app.apply import run_or_follow
 
     shown = follower(app, services.queries, names, after=max(0, services.queries.last_event_id() - 1))
     try:
@@ -82,7 +82,14 @@ def watch(app: App, services: Any, run_id: str, names: Sequence[str], began: flo
         shown.close()
     seconds = time.monotonic() - began
     if app.json:
-        line({"run": run_id, "state": ended.state, "seconds": round(seconds, 1), "summary": dict(ended.summary)})
+        line(
+            {
+                "run": run_id,
+                "state": ended.state,
+                "seconds": round(seconds, 1),
+                "summary": dict(ended.summary),
+            }
+        )
     else:
         _summary(ended.state, ended.summary, seconds)
     return STATE_CODES.get(ended.state, EXIT_BUG)
@@ -90,7 +97,9 @@ def watch(app: App, services: Any, run_id: str, names: Sequence[str], began: flo
 
 def _summary(state: str, summary: Mapping[str, Any], seconds: float) -> None:
     failed: Mapping[str, Any] = summary.get("failed") or {}
-    click.echo(f"{clean(state)} in {human_seconds(seconds)}: {summary.get('done', 0)} done, {len(failed)} failed")
+    click.echo(
+        f"{clean(state)} in {human_seconds(seconds)}: {summary.get('done', 0)} done, {len(failed)} failed"
+    )
     if summary.get("what"):
         click.echo(f"  {clean_block(summary['what'])}")
     for subject, problem in failed.items():

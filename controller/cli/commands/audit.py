@@ -4,7 +4,7 @@ import click
 
 from controller.cli.base import App, Noun, pass_app
 from controller.cli.base import command as verb
-from controller.cli.output import document
+from controller.cli.output import document, plain
 from inventory.errors import StoreError
 
 
@@ -15,14 +15,17 @@ def verify(app: App) -> None:
     with app.services() as services:
         report = services.store.audit_verify()
     if app.json:
-        document({"ok": report.ok, "rows": report.rows, "first_bad": report.first_bad})
+        document(plain(report))
     if not report.ok:
         raise StoreError(
-            f"the audit log was changed: row {report.first_bad} does not fit the chain",
+            f"the audit log was changed: {report.why}",
             fix="keep this file as evidence, and restore a backup made before: cto store restore FILE",
         )
     if not app.json:
-        click.echo(f"whole: {report.rows} rows. Only a copy kept elsewhere can show that the newest rows were cut off.")
+        click.echo(
+            f"whole: {report.rows} rows. Note the last one elsewhere: {report.head.seq} {report.head.hash}"
+        )
+        click.echo("  → only that can show later that the newest rows were cut off")
 
 
 audit = Noun("audit", help="Verify the audit log.").add(verify)

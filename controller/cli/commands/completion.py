@@ -8,12 +8,15 @@ from controller.cli.output import document
 from inventory.errors import OperatorError
 
 
-@command("completion", example='eval "$(cto completion bash)"\ncto completion fish > ~/.config/fish/completions/cto.fish')
+@command(
+    "completion",
+    example='eval "$(cto completion bash)"\ncto completion fish > ~/.config/fish/completions/cto.fish',
+)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @pass_app
 def completion(app: App, shell: str) -> None:
     """Print shell completion for bash, zsh or fish."""
-    from controller.cli.main import cli  # noqa: PLC0415 - main imports this module through its table
+    from controller.cli.main import cli
 
     found = get_completion_class(shell)
     if found is None:

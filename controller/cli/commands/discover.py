@@ -13,7 +13,9 @@ from controller.cli.text import clean
 
 
 @command("discover", example="cto discover --seconds 30 --interface eth0")
-@click.option("--seconds", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True, help="How long to look.")
+@click.option(
+    "--seconds", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True, help="How long to look."
+)
 @click.option("--interface", "interfaces", multiple=True, metavar="NAME", help="Only on this interface.")
 @pass_app
 def discover(app: App, seconds: float, interfaces: tuple[str, ...]) -> None:
@@ -42,7 +44,9 @@ def _changes(known: dict[tuple[Any, ...], Any], current: dict[tuple[Any, ...], A
         if key not in known:
             where = ", ".join(clean(address, 45) for address in item.addresses)
             conflict = click.style(f"  conflict: {clean(item.conflict)}", fg="red") if item.conflict else ""
-            click.echo(f"+ {clean(item.instance, 63)}  {where}:{item.port}  {clean(item.enroll_id, 16)}{conflict}")
+            click.echo(
+                f"+ {clean(item.instance, 63)}  {where}:{item.port}  {clean(item.enroll_id, 16)}{conflict}"
+            )
     names = {item.instance for item in current.values()}
     for item in known.values():
         if item.instance not in names:
@@ -54,6 +58,8 @@ def _end(found: Sequence[Any]) -> None:
     conflicts = sum(bool(item.conflict) for item in found)
     click.echo(f"{len(found)} seen" + (f", {conflicts} in conflict: do not use those" if conflicts else ""))
     if found:
-        click.echo("  → compare the KEY words on a machine's screen: cto node add NAME --address A --confirm-words")
+        click.echo(
+            "  → compare the KEY words on a machine's screen: cto node add NAME --address A --confirm-words"
+        )
     else:
         click.echo("  → is the machine started from our image, on this network? see cto doctor for multicast")

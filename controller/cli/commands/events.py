@@ -14,12 +14,16 @@ _POLL_SECONDS = 0.25
 
 @command("events", example="cto events --follow --node berlin-cp-1")
 @click.option("--follow", is_flag=True, help="Go on until Ctrl-C.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many of the past.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many of the past."
+)
 @click.option("--after", type=click.IntRange(0), metavar="ID", help="Only what came after this event.")
 @click.option("--node", metavar="NAME", help="Only about this node.", shell_complete=complete_nodes)
 @click.option("--cluster", metavar="NAME", help="Only about this cluster.", shell_complete=complete_clusters)
 @pass_app
-def events(app: App, follow: bool, limit: int, after: int | None, node: str | None, cluster: str | None) -> None:
+def events(
+    app: App, /, *, follow: bool, limit: int, after: int | None, node: str | None, cluster: str | None
+) -> None:
     """Print events, oldest first, one per line; json gives one document per line."""
     subject = f"node/{node}" if node else f"cluster/{cluster}" if cluster else ""
     with app.services() as services:
@@ -53,4 +57,5 @@ def show(app: App, event: EventView) -> None:
         line(plain(event))
         return
     at = clean(event.at, 32).replace("T", " ")[:19]
-    click.echo(f"{at}  {click.style(clean(event.kind, 40), bold=True)}  {clean(event.subject, 80)}  {clean(event.message)}")
+    kind = click.style(clean(event.kind, 40), bold=True)
+    click.echo(f"{at}  {kind}  {clean(event.subject, 80)}  {clean(event.message)}")

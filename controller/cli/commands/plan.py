@@ -17,12 +17,12 @@ from web.ports import EXIT_DONE, EXIT_INPUT
 @site_files
 @selectors
 @pass_app
-def plan(app: App, files: tuple[Path, ...], **chosen: tuple[str, ...]) -> int:
+def plan(app: App, /, files: tuple[Path, ...], **chosen: tuple[str, ...]) -> int:
     """Show per node: role, disk and why, what is on it now, image, configuration, steps, refusals.
 
     Exit code 2 if something was refused.
     """
-    from controller.app.plan import make_plan  # noqa: PLC0415
+    from controller.app.plan import make_plan
 
     resolved = load_site_files(app, files)
     picked = selection(**chosen)
@@ -53,7 +53,8 @@ def show(plan: Mapping[str, Any]) -> None:
         return
     seconds = human_seconds(plan["expected_seconds"])
     refused = f", {plan['refused']} refused" if plan["refused"] else ""
-    click.echo(f"{plan['changes']} to change{refused}; expected duration {seconds}. Plan {clean(plan['digest'])[:12]}")
+    digest = clean(plan["digest"])[:12]
+    click.echo(f"{plan['changes']} to change{refused}; expected duration {seconds}. Plan {digest}")
 
 
 _TONES = {"install": "good", "resume": "busy", "reconfigure": "busy", "refused": "bad"}
@@ -84,7 +85,13 @@ def _node(node: Mapping[str, Any]) -> None:
 
 
 def _disk(disk: Mapping[str, Any]) -> None:
-    _field("disk", f"{clean(disk['path'])}  {clean(disk['model'])}  {human_bytes(disk['size'])}  serial {clean(disk['serial'])}")
+    what = [
+        clean(disk["path"]),
+        clean(disk["model"]),
+        human_bytes(disk["size"]),
+        f"serial {clean(disk['serial'])}",
+    ]
+    _field("disk", "  ".join(what))
     _field("why", clean(disk["reason"], 400))
     if not disk["contents"]:
         _field("on it", "nothing")
@@ -95,7 +102,8 @@ def _disk(disk: Mapping[str, Any]) -> None:
 
 def _cluster(cluster: Mapping[str, Any]) -> None:
     head = f"{clean(cluster['site'])} / {click.style(clean(cluster['name']), bold=True)}"
-    click.echo(f"{head}: cluster of {cluster['nodes']}, Kubernetes {clean(cluster['kubernetes'])}, now {clean(cluster['state'])}")
+    version, state = clean(cluster["kubernetes"]), clean(cluster["state"])
+    click.echo(f"{head}: cluster of {cluster['nodes']}, Kubernetes {version}, now {state}")
     _field("endpoint", clean(cluster["endpoint"]))
     _steps(cluster)
     _refusals(cluster)

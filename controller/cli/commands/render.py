@@ -17,7 +17,9 @@ _EXAMPLE = "cto render -f examples/ha-site.yaml --explain nodes/berlin-cp-1/disk
 
 @command("render", example=_EXAMPLE)
 @site_files
-@click.option("--explain", "path", metavar="PATH", help="Which layers set this value, the one that counts last.")
+@click.option(
+    "--explain", "path", metavar="PATH", help="Which layers set this value, the one that counts last."
+)
 @pass_app
 def render(app: App, files: tuple[Path, ...], path: str | None) -> None:
     """Print the effective document: what the site files say once every layer is applied."""
@@ -32,7 +34,7 @@ def render(app: App, files: tuple[Path, ...], path: str | None) -> None:
 
 def to_yaml(value: Any) -> str:
     """YAML in the order of the files; ASCII, so that nothing in it can act on a terminal."""
-    import yaml  # noqa: PLC0415
+    import yaml
 
     return str(yaml.safe_dump(plain(value), sort_keys=False, allow_unicode=False, width=100))
 

@@ -9,15 +9,17 @@ from web.ports import EXIT_DONE
 
 
 @command("serve", example="cto serve --port 8180")
-@click.option("--port", type=click.IntRange(0, 65535), default=8180, show_default=True, help="0: any free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8180, show_default=True, help="0: any free one."
+)
 @pass_app
 def serve(app: App, port: int) -> int:
     """Run the controller and its web page at 127.0.0.1 until Ctrl-C.
 
     Exit code 3 if another engine is at work already.
     """
-    from controller.app.serve import serve as run  # noqa: PLC0415
-    from web.asgi import build  # noqa: PLC0415
+    from controller.app.serve import serve as run
+    from web.asgi import build
 
     def started(url: str) -> None:
         if app.json:

@@ -14,12 +14,31 @@ from web.ports import NodeView
 
 
 @command("status", example="cto status --site berlin")
-@click.option("--site", "sites", multiple=True, metavar="NAME", help="Only this site.", shell_complete=complete_sites)
-@click.option("--cluster", "clusters", multiple=True, metavar="NAME", help="Only this cluster.", shell_complete=complete_clusters)
-@click.option("--node", "nodes", multiple=True, metavar="NAME", help="Only this node.", shell_complete=complete_nodes)
+@click.option(
+    "--site", "sites", multiple=True, metavar="NAME", help="Only this site.", shell_complete=complete_sites
+)
+@click.option(
+    "--cluster",
+    "clusters",
+    multiple=True,
+    metavar="NAME",
+    help="Only this cluster.",
+    shell_complete=complete_clusters,
+)
+@click.option(
+    "--node", "nodes", multiple=True, metavar="NAME", help="Only this node.", shell_complete=complete_nodes
+)
 @click.option("-l", "labels", multiple=True, metavar="KEY=VALUE", help="Only nodes with this label.")
 @pass_app
-def status(app: App, sites: tuple[str, ...], clusters: tuple[str, ...], nodes: tuple[str, ...], labels: tuple[str, ...]) -> None:
+def status(
+    app: App,
+    /,
+    *,
+    sites: tuple[str, ...],
+    clusters: tuple[str, ...],
+    nodes: tuple[str, ...],
+    labels: tuple[str, ...],
+) -> None:
     """Show sites, clusters and nodes as they are known, how old that is, and what needs you."""
     now = app.now()
     with app.services() as services:
@@ -31,7 +50,8 @@ def status(app: App, sites: tuple[str, ...], clusters: tuple[str, ...], nodes: t
             document(whole)
             return
     if not found.nodes and not found.sites:
-        click.echo("Nothing is known yet.\n  → describe a site and run `cto apply -f FILE`, or see it work first: `cto demo`")
+        click.echo("Nothing is known yet.")
+        click.echo("  → describe a site and run `cto apply -f FILE`, or see it work first: `cto demo`")
         return
     _summary(found)
     _clusters(found, chosen, now)
@@ -61,7 +81,9 @@ def pick(
     pairs = [label.partition("=") for label in labels]
     for key, sign, _ in pairs:
         if not (key and sign):
-            raise OperatorError(f"{key!r} is not a label selector", fix="write key=value, such as -l region=eu")
+            raise OperatorError(
+                f"{key!r} is not a label selector", fix="write key=value, such as -l region=eu"
+            )
     return [
         view
         for view in views

@@ -17,7 +17,10 @@ def validate(app: App, files: tuple[Path, ...]) -> None:
     resolved = load_site_files(app, files)
     fleet = resolved.fleet
     if app.json:
-        warnings = [{name: getattr(w, name) for name in ("file", "line", "path", "what", "fix")} for w in resolved.warnings]
+        warnings = [
+            {name: getattr(w, name) for name in ("file", "line", "path", "what", "fix")}
+            for w in resolved.warnings
+        ]
         counts = {"sites": len(fleet.sites), "clusters": len(fleet.clusters), "nodes": len(fleet.nodes)}
         document({"ok": True, **counts, "warnings": warnings})
         return

@@ -7,9 +7,9 @@ The gRPC surface is `api`, the disks are `storage`, what nodes share is `cluster
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from iso.lab.api import LabDisk, LabMachine
 from iso.lab.kube import KubeServer
@@ -19,6 +19,8 @@ from iso.lab.talos.cluster import Cluster, KubeNodeState, Member
 from iso.lab.talos.config import ConfigError, MachineConfig, load
 from iso.lab.talos.shared import Shared
 from roles.fat import FatError
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ class TalosInstance:
     async def _acquire(self) -> MachineConfig:
         record = storage.read_record(self.disk, "STATE")
         if record is not None:
-            return await self._retried(lambda: self._parse(str(record["config"]).encode()))
+            text = str(record["config"]).encode()
+            return await self._retried(lambda: self._parse(text))
         config = await self._retried(self._from_medium)
         if config is None:
             config = await self._maintenance()
@@ -115,7 +118,7 @@ class TalosInstance:
         self.persist(config)
         return config
 
-    async def _retried(self, read: Any) -> Any:
+    async def _retried(self, read: Callable[[], _T]) -> _T:
         """A bad configuration is read again for ever; there is no way from here to maintenance mode."""
         while True:
             try:
@@ -148,6 +151,7 @@ class TalosInstance:
         self._delivered = asyncio.get_running_loop().create_future()
         self._api = await ApiServer(self, maintenance=True).start(pki.server_context(pair, alpn="h2"))
         config = await self._delivered
+        self._delivered = None
         await self._api.stop()
         self._api = None
         return config
@@ -158,9 +162,12 @@ class TalosInstance:
 
     def deliver(self, config: MachineConfig) -> None:
         """Maintenance mode got its configuration; the answer to the caller is sent before the mode ends."""
-        future = self._delivered
-        if future is not None and not future.done():
-            asyncio.get_running_loop().call_later(0.05, lambda: future.done() or future.set_result(config))
+        self.spawn(self._deliver_later(config))
+
+    async def _deliver_later(self, config: MachineConfig) -> None:
+        await self.shared.clock.sleep(self.shared.timings.down)
+        if self._delivered is not None and not self._delivered.done():
+            self._delivered.set_result(config)
 
     async def _serve_api(self, config: MachineConfig) -> None:
         self.services["apid"] = "Waiting/unknown"
@@ -176,7 +183,7 @@ class TalosInstance:
         pair = pki.issue(ca, now=self.shared.clock.now(), common_name=self.hostname, sans=sans)
         context = pki.server_context(pair, client_ca=config.ca_crt, alpn="h2")
         self._api = await ApiServer(self, maintenance=False).start(context)
-        self.services["apid"] = self.services["kubelet"] = "Running/healthy"
+        self.services["apid"] = "Running/healthy"
         if config.control_plane:
             self.services["trustd"] = "Running/healthy"
             self.shared.serves(self)

@@ -16,10 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from iso.lab.talos.config import MachineConfig
 
 _SKEW = dt.timedelta(seconds=10)
 
@@ -156,3 +159,23 @@ def organizations(peer_certificate: Any) -> frozenset[str]:
 
 def random_id(size: int = 8) -> int:
     return int.from_bytes(os.urandom(size), "big")
+
+
+def kubeconfig(config: MachineConfig, admin: Pair) -> bytes:
+    """The admin's, as `pkg/kubeconfig` of Talos lays it out."""
+    name, user = config.cluster_name, f"admin@{config.cluster_name}"
+    cluster = {"server": config.endpoint, "certificate-authority-data": _b64(config.kube_ca[0])}
+    credentials = {"client-certificate-data": _b64(admin.crt), "client-key-data": _b64(admin.key)}
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": user, "user": credentials}],
+        "contexts": [{"name": user, "context": {"cluster": name, "namespace": "default", "user": user}}],
+        "current-context": user,
+    }
+    return yaml.safe_dump(document).encode()
+
+
+def _b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

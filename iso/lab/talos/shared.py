@@ -1,4 +1,4 @@
-"""What all lab Talos instances share: the clock, how long things take, the clusters, who can sign certificates."""
+"""What all lab Talos instances share: clock, how long things take, clusters, who signs certificates."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,7 +38,7 @@ class Shared:
         self.timings = timings
         self.signal = Signal()
         self._clusters: dict[str, Cluster] = {}
-        self._control_planes: dict["TalosInstance", MachineConfig] = {}
+        self._control_planes: dict[TalosInstance, MachineConfig] = {}
 
     def cluster(self, config: MachineConfig) -> Cluster:
         return self._clusters.setdefault(config.cluster_key, Cluster(self.signal))

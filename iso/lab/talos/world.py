@@ -43,7 +43,7 @@ class TalosWorld:
         return instance
 
     def _release_on(self, disk: LabDisk) -> Release:
-        """What the image says of itself; STATE remembers it once the boot half with the marker was dropped."""
+        """What the image says of itself; STATE remembers it once the half with the marker is gone."""
         table = storage.check_bootable(disk)
         for name in ("EFI", "BOOT"):
             part = table.named(name)

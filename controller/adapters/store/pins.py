@@ -1,0 +1,96 @@
+"""Pins: which SSH host key is trusted for a node, and how the node is reached.
+
+There is no trust on first use: what is pinned comes from an operator or a site file. Nothing connects here.
+"""
+
+from controller.adapters.store import audit
+from controller.adapters.store.base import StoreBase, Unit, must_know, set_state
+from controller.adapters.store.rows import NodeRow, node_row
+from inventory.errors import RefusedError
+from inventory.lifecycle import NodeState, advance
+from inventory.words import key_words
+
+# A host key may be replaced only while nothing of ours runs on the machine.
+_REPINNABLE = frozenset({NodeState.PINNED, NodeState.INSPECTED, NodeState.PREPARED, NodeState.RESET})
+
+
+class PinsChapter(StoreBase):
+    def pin(
+        self,
+        node: str,
+        *,
+        address: str,
+        host_key: str,
+        port: int = 22,
+        user: str = "root",
+        jump: str = "",
+        site: str = "",
+        cluster: str = "",
+        role: str = "",
+        actor: str,
+        reason: str,
+        replace: bool = False,
+    ) -> None:
+        """Trusts `host_key` for `node`, which the site files need not know yet.
+
+        A node that is pinned already is changed only with `replace`, and gets another key only while
+        nothing of ours runs on it.
+        """
+        with self._unit() as unit:
+            row = unit.one("SELECT * FROM nodes WHERE name = ?", [node])
+            known = node_row(row) if row else None
+            way = (address, port, user, jump)
+            if known and known.host_key == plain_key(host_key) and way_to(known) == way:
+                return  # said twice
+            if known and known.host_key and not replace:
+                raise RefusedError(
+                    f"{node} is pinned already ({known.key_words}, at {known.address or 'no address'})",
+                    where=f"node/{node}",
+                    fix="if the machine was really exchanged or moved, say so with --replace",
+                )
+            if known is None:
+                unit.execute(
+                    "INSERT INTO nodes (name, site, cluster, role, state, changed_at)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    [node, site, cluster, role, NodeState.DECLARED, unit.at],
+                )
+            unit.execute(
+                "UPDATE nodes SET address = ?, ssh_port = ?, ssh_user = ?, jump = ?,"
+                " site = iif(? = '', site, ?), cluster = iif(? = '', cluster, ?), role = iif(? = '', role, ?)"
+                " WHERE name = ?",
+                [*way, site, site, cluster, cluster, role, role, node],
+            )
+            set_pin(unit, node, host_key, actor=actor, reason=reason)
+
+
+def plain_key(line: str) -> str:
+    """Algorithm and key, without the comment."""
+    return " ".join(line.split()[:2])
+
+
+def way_to(node: NodeRow) -> tuple[str, int, str, str]:
+    """How it is reached."""
+    return (node.address, node.ssh_port, node.ssh_user, node.jump)
+
+
+def set_pin(unit: Unit, node: str, host_key: str, *, actor: str, reason: str) -> None:
+    row = node_row(must_know(unit.one("SELECT * FROM nodes WHERE name = ?", [node]), "node", node))
+    plain, words = plain_key(host_key), key_words(host_key)
+    state = row.state
+    if state is NodeState.DECLARED:
+        state = advance(state, "pin")
+    elif plain != row.host_key:
+        if row.state not in _REPINNABLE:
+            raise RefusedError(
+                f"{node} is {row.state}; another host key would mean another machine",
+                where=f"node/{node}",
+                fix=f"run `cto node reset {node}` first",
+            )
+        state = NodeState.PINNED  # what was learned of the other machine no longer counts
+    unit.execute("UPDATE nodes SET host_key = ?, key_words = ? WHERE name = ?", [plain, words, node])
+    if state is not row.state:
+        set_state(unit, "node", node, state)
+    unit.event("NodePinned", f"node/{node}", f"host key pinned: {words}", {"words": words, "state": state})
+    unit.audit(
+        audit.Entry(actor, "pin", f"node/{node}", before=row.host_key or "no key", after=plain, reason=reason)
+    )

@@ -1,0 +1,3 @@
+"""Shim until the move."""
+from controller.adapters.gather import *  # noqa: F403
+from controller.adapters.gather import gather as gather, gather_one as gather_one

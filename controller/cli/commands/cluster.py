@@ -1,0 +1,104 @@
+"""`cto cluster`: shows clusters and hands out their access files. Prints a secret only when asked by name."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from controller.cli.base import App, Noun, complete_clusters, pass_app
+from controller.cli.base import command as verb
+from controller.cli.output import document, plain
+from controller.cli.text import clean, clean_block
+from inventory.errors import OperatorError
+from web import present
+from web.ports import ClusterView
+
+
+@verb("show", example="cto cluster show berlin")
+@click.argument("name", required=False, shell_complete=complete_clusters)
+@pass_app
+def show(app: App, name: str | None) -> None:
+    """Show one cluster or all of them, with their members."""
+    now = app.now()
+    with app.services() as services:
+        clusters = [_find(services.queries.clusters(), name)] if name else list(services.queries.clusters())
+        nodes = services.queries.nodes()
+    if app.json:
+        shown = [
+            plain(cluster) | {"members": [node.name for node in nodes if node.cluster == cluster.name]}
+            for cluster in clusters
+        ]
+        document(shown[0] if name else shown)
+        return
+    for cluster in clusters:
+        badge = present.cluster_badge(cluster, now)
+        click.echo(f"{click.style(clean(cluster.name), bold=True)}  {badge.symbol} {clean(badge.label)}")
+        if cluster.problem:
+            click.echo(clean_block(f"  {cluster.problem}"))
+        click.echo(f"  site        {clean(cluster.site)}\n  endpoint    {clean(cluster.endpoint)}")
+        verified = present.age(cluster.verified_at, now)
+        click.echo(f"  kubernetes  {clean(cluster.kubernetes)}\n  verified    {verified}")
+        for node in (node for node in nodes if node.cluster == cluster.name):
+            state = present.node_badge(node, now)
+            click.echo(f"    {state.symbol} {clean(node.name)}  {clean(node.role)}  {clean(state.label)}")
+
+
+def _find(known: Sequence[ClusterView], name: str) -> ClusterView:
+    for cluster in known:
+        if cluster.name == name:
+            return cluster
+    listed = ", ".join(cluster.name for cluster in known[:10]) or "none yet"
+    raise OperatorError(f"no cluster {name!r} is known here", fix=f"known: {listed}")
+
+
+def _access(kind: str, hint: str) -> click.Command:
+    """The two verbs differ only in the file they are about."""
+
+    @verb(kind, example=f"{hint}\ncto cluster {kind} berlin --out ./{kind}")
+    @click.argument("name", shell_complete=complete_clusters)
+    @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Copy it there (mode 0600).")
+    @click.option("--stdout", is_flag=True, help="Print its contents: they are a secret.")
+    @pass_app
+    def fetch(app: App, name: str, out: Path | None, stdout: bool) -> None:
+        with app.services() as services:
+            _find(services.queries.clusters(), name)
+            path = services.home.access(name) / kind
+        if not path.is_file():
+            raise OperatorError(f"its {kind} was not fetched yet", where=name, fix="cto apply fetches it")
+        if stdout:
+            click.echo(path.read_text(encoding="utf-8"), nl=False)
+            return
+        if out is not None:
+            write_new(out, path.read_bytes())
+            path = out
+        if app.json:
+            document({"cluster": name, kind: str(path)})
+        else:
+            click.echo(str(path))
+
+    fetch.help = f"Print the path of the cluster's {kind}, or copy it."
+    return fetch
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Writes a 0600 file that did not exist: to overwrite another cluster's access is no favor."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise OperatorError(
+            "there is such a file already", where=str(path), fix="name another, or remove it first"
+        ) from None
+    except OSError as error:
+        raise OperatorError(
+            f"can't be written: {error.strerror}", where=str(path), fix="name another place"
+        ) from error
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+cluster = Noun("cluster", help="Show clusters; fetch kubeconfig and talosconfig.").add(
+    show,
+    _access("kubeconfig", 'export KUBECONFIG="$(cto cluster kubeconfig berlin)"'),
+    _access("talosconfig", 'export TALOSCONFIG="$(cto cluster talosconfig berlin)"'),
+)

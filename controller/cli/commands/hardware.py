@@ -1,0 +1,74 @@
+"""`cto hardware`: the profiles that come with the program, and which one fits a machine's facts."""
+
+from pathlib import Path
+
+import click
+
+from controller.cli.base import App, Noun, pass_app
+from controller.cli.base import command as verb
+from controller.cli.output import document, table
+from controller.cli.text import clean
+
+
+@verb("list", example="cto hardware list")
+@pass_app
+def list_(app: App) -> None:
+    """List the hardware profiles."""
+    from facts.hardware import load_profiles
+
+    profiles = load_profiles()
+    if app.json:
+        document(
+            [
+                {
+                    "name": p.name,
+                    "title": p.title,
+                    "arch": p.arch,
+                    "generic": p.generic,
+                    "provenance": p.provenance,
+                }
+                for p in profiles
+            ]
+        )
+        return
+    table(
+        ("PROFILE", "ARCH", "TITLE", "PROVENANCE"),
+        [(p.name, p.arch, p.title, p.provenance) for p in profiles],
+    )
+
+
+@verb("match", example="cto facts show berlin-cp-1 --output json > f.json\ncto hardware match --facts f.json")
+@click.option(
+    "--facts",
+    "path",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Facts as JSON.",
+)
+@pass_app
+def match(app: App, path: Path) -> None:
+    """Say which profile fits, how well, and why."""
+    from controller.cli.commands.facts import read_facts
+    from facts.hardware import load_profiles
+    from facts.hardware import match as find
+    from facts.machine_model import hardware as model_of
+
+    found = find(model_of(read_facts(path)), load_profiles())
+    if app.json:
+        document(
+            {
+                "profile": found.profile.name,
+                "score": found.score,
+                "reasons": found.reasons,
+                "warnings": found.warnings,
+            }
+        )
+        return
+    click.echo(f"{found.profile.name} ({clean(found.profile.title)}), score {found.score}")
+    for reason in found.reasons:
+        click.echo(f"  {clean(reason)}")
+    for warning in found.warnings:
+        click.echo(f"  {click.style('warning:', fg='yellow')} {clean(warning)}")
+
+
+hardware = Noun("hardware", help="Hardware profiles, and which one fits.").add(list_, match)

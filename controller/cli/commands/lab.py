@@ -1,0 +1,155 @@
+"""`cto lab`: simulated machines to practise on, faults included. The simulation itself is `iso.lab`."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from controller.cli.base import App, Noun, pass_app
+from controller.cli.base import command as verb
+from controller.cli.output import document, plain, table
+from controller.cli.text import clean
+from inventory.errors import OperatorError
+
+
+@verb("up", example="cto lab up --sites 2 --nodes 4\ncto lab up --mixed 4,1 --hardware dell-r660")
+@click.option("--sites", type=click.IntRange(1, 50), default=1, show_default=True, help="How many sites.")
+@click.option("--nodes", type=click.IntRange(1, 200), default=4, show_default=True, help="Machines per site.")
+@click.option("--mixed", metavar="N,N,…", help="Machines of each site, instead of --sites and --nodes.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same machines.")
+@click.option(
+    "--hardware", multiple=True, metavar="KIND", help="Only these kinds of machine; may be repeated."
+)
+@click.option(
+    "--boot-seconds",
+    type=click.FloatRange(0, 600),
+    default=0.5,
+    show_default=True,
+    help="How long booting takes.",
+)
+@pass_app
+def up(
+    app: App,
+    /,
+    *,
+    sites: int,
+    nodes: int,
+    mixed: str | None,
+    seed: int,
+    hardware: tuple[str, ...],
+    boot_seconds: float,
+) -> None:
+    """Start simulated machines and pin their host keys. A lab that runs already is left as it is."""
+    from controller.app.lab import lab_site_file, lab_up
+
+    counts = _counts(mixed) if mixed else [nodes] * sites
+    with app.services() as services:
+        info = lab_up(services, counts, seed=seed, hardware=hardware, boot_seconds=boot_seconds)
+        file = lab_site_file(services.home.root)
+    if app.json:
+        document({"pid": info.pid, "machines": len(info.machines), "site_file": str(file)})
+        return
+    click.echo(
+        f"{len(info.machines)} machines at {len(counts)} sites (pid {info.pid})\n  → cto apply -f {file}"
+    )
+
+
+def _counts(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(part.isdigit() and 0 < int(part) <= 200 for part in parts):
+        raise OperatorError(f"{text!r} is not a list of machine counts", fix="write it as --mixed 4,1")
+    return [int(part) for part in parts]
+
+
+@verb("down", example="cto lab down")
+@pass_app
+def down(app: App) -> None:
+    """Stop the simulated machines; their disks are removed with them."""
+    from iso.lab import client
+
+    with app.services() as services:
+        running = client.info(services.home.root) is not None
+        client.stop(services.home.root)
+    if app.json:
+        document({"stopped": running})
+    else:
+        click.echo("stopped" if running else "no lab is running")
+
+
+@verb("status", example="cto lab status")
+@click.option("--console", metavar="NAME", help="What this machine's screen shows.")
+@pass_app
+def status(app: App, console: str | None) -> None:
+    """List the simulated machines."""
+    machines = _info(app).machines
+    if console is not None:
+        machine = next((item for item in machines if item.name == console), None)
+        if machine is None:
+            raise OperatorError(f"no machine {console!r} in the lab", fix="see cto lab status")
+        document(plain(machine)) if app.json else click.echo(_console(machine))
+        return
+    if app.json:
+        document([plain(machine) for machine in machines])
+        return
+    rows = [
+        (m.name, m.site, m.cluster, m.role, m.hardware, m.power, f"{m.address}:{m.ssh_port}")
+        for m in machines
+    ]
+    table(("MACHINE", "SITE", "CLUSTER", "ROLE", "HARDWARE", "POWER", "SSH"), rows)
+
+
+def _console(machine: Any) -> str:
+    from controller.cli.text import clean_block
+
+    return clean_block(machine.console)
+
+
+@verb(
+    "fault",
+    example="cto lab fault kn-cp-1 power-cut --set after=1000000\ncto lab fault kn-w-1 slow --times 5",
+)
+@click.argument("machine")
+@click.argument("kind", type=click.Choice(["slow", "drop", "refuse", "lie", "power-cut", "never-come-back"]))
+@click.option("--times", type=click.IntRange(1), default=1, show_default=True, help="How often.")
+@click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="Details of the fault.")
+@pass_app
+def fault(app: App, machine: str, kind: str, times: int, options: tuple[str, ...]) -> None:
+    """Tell a simulated machine to fail."""
+    from iso.lab import client
+
+    _info(app)
+    order = {"op": "fault", "machine": machine, "kind": kind, "times": times, "options": _options(options)}
+    with app.services() as services:
+        answer = client.command(services.home.root, order)
+    if app.json:
+        document(plain(answer))
+    else:
+        click.echo(f"{clean(machine)} will {kind} {times} time(s)")
+
+
+def _options(texts: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE pairs; a value that is JSON (a number, true) becomes that."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, sign, value = text.partition("=")
+        if not sign or not key:
+            raise OperatorError(f"{text!r} is not KEY=VALUE", fix="write it as --set after=1000000")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
+
+
+def _info(app: App) -> Any:
+    from iso.lab import client
+
+    with app.services() as services:
+        found = client.info(services.home.root)
+    if found is None:
+        raise OperatorError("no lab is running", fix="start one: cto lab up --sites 2 --nodes 4")
+    return found
+
+
+lab = Noun("lab", help="Simulated machines to practise on.").add(up, down, status, fault)

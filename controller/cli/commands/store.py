@@ -1,0 +1,57 @@
+"""`cto store`: backup and restore of the fleet store. The key that opens its secrets is never in a backup."""
+
+from pathlib import Path
+
+import click
+
+from controller.cli.base import App, Noun, assume_yes, confirm, pass_app, read_text
+from controller.cli.base import command as verb
+from controller.cli.output import document, plain
+
+
+@verb("backup", example="cto store backup /media/usb/fleet-2026-11-25.backup")
+@click.argument("path", type=click.Path(path_type=Path))
+@pass_app
+def backup(app: App, path: Path) -> None:
+    """Write a consistent copy of the store while it is in use."""
+    with app.services() as services:
+        manifest = services.store.backup(path)
+    if app.json:
+        document({"file": str(path), "manifest": plain(manifest)})
+    else:
+        click.echo(
+            f"written: {path}\n  → the key is not in it: cto key export --out FILE, and keep them apart"
+        )
+
+
+@verb("restore", example="cto store restore /media/usb/fleet-2026-11-25.backup --key /media/usb/cto.key")
+@click.argument("path", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--key",
+    "key_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="What `cto key export` wrote.",
+)
+@assume_yes
+@pass_app
+def restore(app: App, path: Path, key_file: Path | None, yes: bool) -> None:
+    """Replace the store by a backup. Checks it and the key first, then only observes until all nodes were read."""
+    from controller.adapters.home import Home
+    from controller.adapters.secretbox import SealKey
+    from controller.adapters.store import Store
+
+    home = Home.locate(app.home, environ=app.environ)
+    confirm(f"Replace the store in {home.root} by {path}? The old one is kept aside.", yes=yes)
+    key = SealKey.from_text(read_text(key_file), where=str(key_file)) if key_file else None
+    done = Store.restore(path, home, now=app.now, key=key, actor=app.actor())
+    if app.json:
+        document({"restored": str(path), "kept": done.replaced, "epoch": done.epoch, "unread": done.unread})
+        return
+    click.echo(
+        f"restored from {path}" + (f"; the old store is kept in {done.replaced}" if done.replaced else "")
+    )
+    if done.unread:
+        click.echo(f"  → {len(done.unread)} nodes have to be read before any is changed: cto apply does that")
+
+
+store = Noun("store", help="Back up and restore the fleet store.").add(backup, restore)

@@ -1,0 +1,215 @@
+"""What the parts of a fleet mean together: clusters that can work, addresses that are one machine's, versions
+that fit. Finds problems and warnings in effective values; changes nothing.
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from inventory import versions
+from inventory.declared import Problems
+from inventory.effective import Effective
+from inventory.errors import Problem
+from inventory.values import ip_or_none
+
+MANY_CONTROL_PLANES = 7  # etcd grows slower, not safer, with more members
+_FIRST_METAL_ISO = 10  # the first Talos minor that can drop the partition afterwards
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something at a path of an effective object; `warning` does not stop anything."""
+
+    group: str  # nodes, clusters, sites
+    name: str
+    path: tuple[str, ...]
+    what: str
+    fix: str
+    warning: bool = False
+
+
+def crosscheck(effective: Effective, problems: Problems, warnings: Problems) -> None:
+    """Run every check and note what it finds at the file and line that set the value."""
+    for check in CHECKS:
+        for found in check(effective):
+            stack = effective.stacks[found.group][found.name]
+            origin = stack.where(found.path)
+            shown = f"{found.group}/{found.name}" + (f"/{'.'.join(found.path)}" if found.path else "")
+            problem = Problem(file=origin.file, line=origin.line, path=shown, what=found.what, fix=found.fix)
+            (warnings if found.warning else problems).add([problem])
+
+
+def _sites(effective: Effective) -> Iterator[Finding]:
+    inhabited = {tree["site"] for tree in effective.clusters.values()}
+    for name, tree in effective.sites.items():
+        if not tree.get("timezone"):
+            fix = "write `timezone: Europe/Berlin`, here or in the organization"
+            yield Finding("sites", name, ("timezone",), f"site {name} has no time zone", fix)
+        if name not in inhabited:
+            fix = f"add a Cluster with `site: {name}`, or a template with clusters"
+            yield Finding("sites", name, (), f"site {name} has no cluster", fix, warning=True)
+
+
+def _members(effective: Effective) -> Iterator[Finding]:
+    for name, members in effective.members.items():
+        control_planes = effective.control_planes(name)
+        appliances = [node for node in members if effective.nodes[node]["role"] == "appliance"]
+        if not control_planes:
+            fix = "give one node `role: controlplane`, or a single node `role: appliance`"
+            yield Finding("clusters", name, ("nodes",), f"cluster {name} has no control plane", fix)
+        elif appliances and len(members) > 1:
+            what = f"cluster {name} has an appliance and {len(members) - 1} other nodes; an appliance stands alone"
+            fix = "write `role: controlplane` for it, or move the others to a cluster of their own"
+            yield Finding("nodes", appliances[0], ("role",), what, fix)
+        elif len(control_planes) == 2:
+            what = (
+                f"cluster {name} has two control planes: if either fails, etcd stops, so it is worse than one"
+            )
+            fix = "declare one or three, the other as `role: worker`"
+            yield Finding("nodes", control_planes[1], ("role",), what, fix)
+        elif len(control_planes) % 2 == 0 or len(control_planes) > MANY_CONTROL_PLANES:
+            count = len(control_planes)
+            what = (
+                f"cluster {name} has {count} control planes, which survive no more failures than {count - 1}"
+            )
+            if count % 2:
+                what = f"cluster {name} has {count} control planes, and every write to etcd waits for most of them"
+            fix = "use three or five"
+            yield Finding("nodes", control_planes[-1], ("role",), what, fix, warning=True)
+
+
+def _endpoints(effective: Effective) -> Iterator[Finding]:
+    used: dict[str, str] = {}
+    for name, tree in effective.clusters.items():
+        endpoint = tree.get("endpoint")
+        if endpoint is None and effective.control_planes(name):
+            what, fix = (
+                f"cluster {name} has several control planes and no endpoint",
+                (
+                    "write `endpoint: https://ADDRESS:6443` with a virtual address, a load balancer or a DNS name"
+                ),
+            )
+            if len(effective.control_planes(name)) == 1:
+                what = f"cluster {name} has no endpoint, and its control plane no address to make one of"
+                fix = "write the node's `address:`, or `endpoint: https://ADDRESS:6443`"
+            yield Finding("clusters", name, ("endpoint",), what, fix)
+        elif endpoint is not None and used.setdefault(endpoint, name) != name:
+            what = f"clusters {used[endpoint]} and {name} have the same endpoint {endpoint}"
+            yield Finding("clusters", name, ("endpoint",), what, "give each cluster an endpoint of its own")
+
+
+def _versions(effective: Effective) -> Iterator[Finding]:
+    for name, tree in effective.clusters.items():
+        kubernetes = tree.get("kubernetes")
+        talos = {node: effective.nodes[node]["image"].get("talos") for node in effective.members[name]}
+        unset = [node for node, version in talos.items() if version is None]
+        known = {version: node for node, version in talos.items() if version is not None}
+        if unset:
+            what = f"no Talos version for {', '.join(unset[:5])}" + (" and others" if len(unset) > 5 else "")
+            fix = "write `image: {talos: 1.13.9}`, for all nodes at once in defaults"
+            yield Finding("nodes", unset[0], ("image", "talos"), what, fix)
+        if len(known) > 1:
+            what = f"the nodes of cluster {name} have different Talos versions: {', '.join(sorted(known))}"
+            yield Finding(
+                "clusters",
+                name,
+                ("nodes",),
+                what,
+                "set one version, unless an update is under way",
+                warning=True,
+            )
+        if kubernetes is None:
+            fix = "write `kubernetes: 1.36.3`, in the cluster or in clusterDefaults"
+            yield Finding("clusters", name, ("kubernetes",), f"cluster {name} has no Kubernetes version", fix)
+            continue
+        for version in known:
+            if not versions.kubernetes_supported(version, kubernetes):
+                what = f"Talos {version} does not run Kubernetes {kubernetes}"
+                fix = f"with Talos {version}, use Kubernetes {versions.kubernetes_range(version)}"
+                yield Finding("clusters", name, ("kubernetes",), what, fix)
+
+
+def _networks(effective: Effective) -> Iterator[Finding]:
+    for name, tree in effective.clusters.items():
+        pods, services = (ipaddress.ip_network(tree[key]) for key in ("podCIDR", "serviceCIDR"))
+        if pods.version == services.version and pods.overlaps(services):
+            what = f"podCIDR {pods} and serviceCIDR {services} overlap"
+            yield Finding("clusters", name, ("serviceCIDR",), what, "choose networks that share no address")
+        for node in effective.members[name]:
+            for key in ("address", "talosAddress"):
+                address = ip_or_none(effective.nodes[node].get(key, ""))
+                if address is None:
+                    continue
+                for network, what in ((pods, "podCIDR"), (services, "serviceCIDR")):
+                    if address in network:
+                        said = f"{key} {address} lies inside the cluster's {what} {network}"
+                        fix = f"give cluster {name} a {what} that no machine's network is in"
+                        yield Finding("nodes", node, (key,), said, fix)
+
+
+def _addresses(effective: Effective) -> Iterator[Finding]:
+    """One address, one machine. The same private address at two sites is fine behind two jump hosts."""
+    seen: dict[tuple[str, str], str] = {}
+    keys: dict[str, str] = {}
+    for name, tree in effective.nodes.items():
+        for address in dict.fromkeys(tree[key] for key in ("address", "talosAddress") if key in tree):
+            first = seen.setdefault((tree.get("jump", ""), address), name)
+            if first != name:
+                here, there = (_site(effective, node) for node in (name, first))
+                what = f"nodes {first} and {name} have the same address {address}"
+                path = ("address",) if tree.get("address") == address else ("talosAddress",)
+                if here == there:
+                    fix = "give each its own"
+                    yield Finding("nodes", name, path, what, fix)
+                else:
+                    fix = f"if sites {there} and {here} use the same network, name a jump host for each"
+                    yield Finding("nodes", name, path, what, fix, warning=True)
+        if "hostKey" in tree and keys.setdefault(tree["hostKey"], name) != name:
+            what = f"nodes {keys[tree['hostKey']]} and {name} have the same host key"
+            fix = "read each machine's own key; two machines never share one"
+            yield Finding("nodes", name, ("hostKey",), what, fix)
+
+
+def _images(effective: Effective) -> Iterator[Finding]:
+    for name, tree in effective.nodes.items():
+        image, delivery = tree["image"], tree["delivery"]
+        if image.get("url", "").startswith("http://") and "sha256" not in image:
+            what, fix = "an image over plain http has no sha256", "add `sha256:` of the file, or use https"
+            yield Finding("nodes", name, ("image", "url"), what, fix)
+        if "schematic" in image and image.get("extensions"):
+            what = "the image has a schematic, so its extensions are not used"
+            fix = "remove one of them; null removes what is inherited"
+            yield Finding("nodes", name, ("image", "schematic"), what, fix, warning=True)
+        talos = image.get("talos")
+        if delivery["method"] == "metal-iso" and talos and versions.minor(talos) < _FIRST_METAL_ISO:
+            what = f"Talos {talos} cannot drop the partition that delivery by metal-iso needs"
+            fix = "use Talos 1.10 or later, or `delivery: {method: state}`"
+            yield Finding("nodes", name, ("image", "talos"), what, fix)
+        if delivery["trustSegment"] and delivery["method"] != "maintenance-push":
+            what = f"trustSegment means nothing with method {delivery['method']}"
+            fix = "remove it"
+            yield Finding("nodes", name, ("delivery", "trustSegment"), what, fix, warning=True)
+
+
+def _settings(effective: Effective) -> Iterator[Finding]:
+    for name, tree in effective.nodes.items():
+        settings = tree.get("settings", {})
+        if settings.get("timeDisabled") and settings.get("timeServers"):
+            what, fix = "time servers are given, but timeDisabled is true", "remove one of the two"
+            yield Finding("nodes", name, ("settings", "timeDisabled"), what, fix)
+
+
+def _site(effective: Effective, node: str) -> str:
+    return str(effective.clusters[effective.nodes[node]["cluster"]]["site"])
+
+
+CHECKS: tuple[Callable[[Effective], Iterator[Finding]], ...] = (
+    _sites,
+    _members,
+    _endpoints,
+    _versions,
+    _networks,
+    _addresses,
+    _images,
+    _settings,
+)

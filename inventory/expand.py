@@ -1,0 +1,267 @@
+"""Documents → one stack of layers for each site, cluster and node: organization → template → site → cluster
+→ role → class → node. Finds references that lead nowhere; what the values mean together is checked later.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from inventory.declared import Declared, Documents, Problems
+from inventory.documents.cluster import Cluster
+from inventory.documents.node import Node
+from inventory.documents.node_class import NodeClass
+from inventory.documents.organization import Organization
+from inventory.documents.site import Site
+from inventory.documents.site_template import SiteTemplate
+from inventory.filling import Nodes, fill
+from inventory.findings import suggest
+from inventory.overlay import Layer, Part, Stack
+from inventory.yaml_source import SourceDocument
+
+BUILT_IN = "built-in default"
+NODE_DEFAULTS: Mapping[str, Any] = {
+    "sshPort": 22,
+    "sshUser": "root",
+    "disk": {"wipe": False},
+    "delivery": {"method": "metal-iso", "trustSegment": False},
+    "image": {"factory": "https://factory.talos.dev"},
+}
+CLUSTER_DEFAULTS: Mapping[str, Any] = {
+    "podCIDR": "10.244.0.0/16",
+    "serviceCIDR": "10.96.0.0/12",
+    "cni": "flannel",
+    "discovery": True,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A cluster before its stack is built: its own part, its site and its nodes' parts."""
+
+    part: Part
+    site: str
+    labels: list[Layer]
+    nodes: list[tuple[Part, list[Layer]]]
+
+
+@dataclass(slots=True)
+class Stacks:
+    organization: str
+    sites: dict[str, Stack] = field(default_factory=dict)
+    clusters: dict[str, Stack] = field(default_factory=dict)
+    nodes: dict[str, Stack] = field(default_factory=dict)
+
+
+def expand(documents: Documents, problems: Problems, warnings: Problems) -> Stacks:
+    """All stacks; what cannot be placed is left out and noted in `problems`."""
+    return _Expansion(documents, problems, warnings).run()
+
+
+class _Expansion:
+    def __init__(self, documents: Documents, problems: Problems, warnings: Problems) -> None:
+        self.documents, self.problems, self.warnings = documents, problems, warnings
+        self.organization = self._only_organization()
+        self.organization_name = self.organization.name if self.organization else "default"
+        self.sites = {item.name: item for item in documents.of(Site)}
+        self.templates = {item.name: item for item in documents.of(SiteTemplate)}
+        self.classes = {item.name: item for item in documents.of(NodeClass)}
+        self.used_classes: set[str] = set()
+        # What a site inherits, lowest first: organization, template (filled in), the site itself.
+        self.bases: dict[str, list[Part]] = {}
+        self.drafts: dict[str, Draft] = {}
+
+    def run(self) -> Stacks:
+        stacks = Stacks(self.organization_name)
+        for site in self.sites.values():
+            stacks.sites[site.name] = self._site(site)
+        for cluster in self.documents.of(Cluster):
+            self._cluster_document(cluster)
+        for node in self.documents.of(Node):
+            self._node_document(node)
+        for name, draft in self.drafts.items():
+            stacks.clusters[name] = self._cluster_stack(draft)
+            for part, labels in draft.nodes:
+                self._add_node(stacks, draft, part, labels)
+        self._check_site_nodes()
+        self._warn_unused()
+        return stacks
+
+    def _only_organization(self) -> Declared[Organization] | None:
+        found = list(self.documents.of(Organization))
+        for extra in found[1:]:
+            self.problems.note(
+                extra.source,
+                ("kind",),
+                "there is a second Organization",
+                f"keep one of them; the first is at {found[0].at}",
+            )
+        return found[0] if found else None
+
+    # Sites and templates
+
+    def _site(self, site: Declared[Site]) -> Stack:
+        own = _spec(site, f"site {site.name}")
+        base: list[Part] = []
+        if self.organization:
+            base.append(_spec(self.organization, f"organization {self.organization.name}"))
+        timezone = site.model.spec.timezone or (self.organization and self.organization.model.spec.timezone)
+        template = self._template_of(site)
+        if template is not None:
+            filled = fill(site, template, self.organization_name, timezone or "", self.problems)
+            if filled is not None:
+                base.append(filled)
+                self._template_clusters(site, filled)
+        self.bases[site.name] = [*base, own]
+        layers = [own.only("template", "parameters", "timezone"), *_labels(site, own.name)]
+        if self.organization:
+            layers.insert(0, base[0].only("timezone"))
+        return Stack(tuple(layers))
+
+    def _template_of(self, site: Declared[Site]) -> Declared[SiteTemplate] | None:
+        name = site.model.spec.template
+        if name is None:
+            if site.model.spec.parameters:
+                path = ("spec", "parameters")
+                self.problems.note(
+                    site.source, path, "parameters without a template", "name the template, or remove them"
+                )
+            return None
+        if name not in self.templates:
+            fix = suggest(name, list(self.templates), "template")
+            self.problems.note(site.source, ("spec", "template"), f"there is no SiteTemplate {name!r}", fix)
+        return self.templates.get(name)
+
+    def _template_clusters(self, site: Declared[Site], body: Part) -> None:
+        for index, cluster in enumerate(body.data.get("clusters") or []):
+            prefix = ("spec", "clusters", index)
+            name = str(cluster["name"])
+            nodes = cluster.get("nodes") or Nodes([], [])
+            parts = [
+                (Part(f"node {node['name']}", node, body.source, (*prefix, "nodes", position)), list[Layer]())
+                for position, node in zip(nodes.positions, nodes, strict=True)
+            ]
+            part = Part(f"cluster {name}", cluster, body.source, prefix)
+            self._add_draft(name, Draft(part, site.name, [], parts))
+
+    # Clusters and nodes
+
+    def _cluster_document(self, cluster: Declared[Cluster]) -> None:
+        site = cluster.model.spec.site
+        if site not in self.sites:
+            fix = suggest(site, list(self.sites), "site") if self.sites else "add a document of kind Site"
+            self.problems.note(cluster.source, ("spec", "site"), f"there is no Site {site!r}", fix)
+            return
+        part = _spec(cluster, f"cluster {cluster.name}")
+        nodes = [
+            (Part(f"node {node['name']}", node, cluster.source, ("spec", "nodes", index)), list[Layer]())
+            for index, node in enumerate(part.data.get("nodes") or [])
+        ]
+        self._add_draft(cluster.name, Draft(part, site, _labels(cluster, part.name), nodes))
+
+    def _node_document(self, node: Declared[Node]) -> None:
+        cluster = node.model.spec.cluster
+        draft = self.drafts.get(cluster)
+        if draft is None:
+            fix = suggest(cluster, list(self.drafts), "cluster")
+            self.problems.note(node.source, ("spec", "cluster"), f"there is no Cluster {cluster!r}", fix)
+            return
+        part = _spec(node, f"node {node.name}")
+        named = Part(part.name, {**part.data, "name": node.name}, part.source, part.prefix)
+        draft.nodes.append((named, _labels(node, part.name)))
+
+    def _add_draft(self, name: str, draft: Draft) -> None:
+        earlier = self.drafts.setdefault(name, draft)
+        if earlier is not draft:
+            self._declared_twice("cluster", name, draft.part, earlier.part.at("name"))
+
+    def _declared_twice(self, kind: str, name: str, part: Part, first: str) -> None:
+        fix = f"rename or remove one; the first is at {first}"
+        self.problems.note(part.source, (*part.prefix, "name"), f"{kind} {name!r} is declared twice", fix)
+
+    def _cluster_stack(self, draft: Draft) -> Stack:
+        layers = [Layer(BUILT_IN, CLUSTER_DEFAULTS)]
+        for part in self.bases[draft.site]:
+            layers += part.layer("clusterDefaults")
+        return Stack(
+            (
+                *layers,
+                draft.part.without("nodes", "defaults", "roles", "name", site=draft.site),
+                *draft.labels,
+            )
+        )
+
+    def _add_node(self, stacks: Stacks, draft: Draft, part: Part, labels: list[Layer]) -> None:
+        name = str(part.data["name"])
+        if name in stacks.nodes:
+            first = stacks.nodes[name].where(("role",))
+            self._declared_twice("node", name, part, f"{first.file}:{first.line}")
+            return
+        site = self.sites[draft.site]
+        inherited = list(self._inherited(site, draft, str(part.data.get("role"))))
+        cluster = draft.part.name.removeprefix("cluster ")
+        own = [part.without("name", "count", cluster=cluster), *labels]
+        own += _spec(site, f"{part.name} at site {site.name}").layer("nodes", name)
+        wanted = Stack((*inherited, *own))
+        stacks.nodes[name] = Stack((*inherited, *self._class_layer(wanted), *own))
+
+    def _inherited(self, site: Declared[Site], draft: Draft, role: str) -> Iterator[Layer]:
+        """Everything below the node's class: built-in, then wide to narrow, roles after that."""
+        parts = [*self.bases[site.name], draft.part]
+        yield Layer(BUILT_IN, NODE_DEFAULTS)
+        for part in parts:
+            yield from part.layer("defaults")
+            if part.name == f"site {site.name}":
+                yield from _labels(site, part.name)
+        yield from draft.labels
+        for part in parts:
+            yield from part.layer("roles", role, title=f"role {role} of {part.name}")
+
+    def _class_layer(self, stack: Stack) -> list[Layer]:
+        name = stack.merged().get("nodeClass")
+        if name is None:
+            return []
+        found = self.classes.get(name)
+        if found is None:
+            origin = stack.where(("nodeClass",))
+            source = SourceDocument(None, origin.file, origin.line)
+            fix = suggest(name, list(self.classes), "class")
+            self.problems.note(source, ("nodeClass",), f"there is no NodeClass {name!r}", fix)
+            return []
+        self.used_classes.add(name)
+        title = f"class {name}"
+        return [*_labels(found, title), *Part("", found.source.data, found.source).layer("spec", title=title)]
+
+    # Leftovers
+
+    def _check_site_nodes(self) -> None:
+        for site in self.sites.values():
+            here = [name for name, draft in self.drafts.items() if draft.site == site.name]
+            known = [str(part.data["name"]) for name in here for part, _ in self.drafts[name].nodes]
+            for name in site.model.spec.nodes or {}:
+                if name not in known:
+                    what = f"site {site.name} has no node {name!r}"
+                    self.problems.note(
+                        site.source, ("spec", "nodes", name), what, suggest(name, known, "node")
+                    )
+
+    def _warn_unused(self) -> None:
+        used = {site.model.spec.template for site in self.sites.values()}
+        for template in self.templates.values():
+            if template.name not in used:
+                what = f"no site uses template {template.name}, so its contents were not checked"
+                fix = f"name it in a site (`template: {template.name}`), or remove it"
+                self.warnings.note(template.source, ("metadata", "name"), what, fix)
+        for class_ in self.classes.values():
+            if class_.name not in self.used_classes:
+                what, fix = f"no node is of class {class_.name}", "name it in nodeClass, or remove it"
+                self.warnings.note(class_.source, ("metadata", "name"), what, fix)
+
+
+def _spec(item: Declared[Any], name: str) -> Part:
+    return Part(name, item.source.data.get("spec") or {}, item.source, ("spec",))
+
+
+def _labels(item: Declared[Any], name: str) -> list[Layer]:
+    """The labels of a document's metadata as a layer of its own."""
+    labels = item.source.data["metadata"].get("labels")
+    return [Layer(name, {"labels": labels}, item.source, ("metadata",))] if labels else []

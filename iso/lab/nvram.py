@@ -1,0 +1,48 @@
+"""The UEFI boot variables of one machine. They survive reboots and power cuts; nothing here touches a disk."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class BootEntry:
+    """`disk` is a kernel name, or empty for what is no disk (network, medium)."""
+
+    number: int
+    label: str
+    disk: str = ""
+    part: int = 1
+    loader: str = ""
+    path: str = ""  # the device path as it was when the entry was made, for efibootmgr -v
+
+
+@dataclass(slots=True)
+class Nvram:
+    entries: dict[int, BootEntry] = field(default_factory=dict)
+    order: list[int] = field(default_factory=list)
+    next: int | None = None
+    current: int = 0
+
+    def add(self, entry: BootEntry, *, first: bool = True) -> None:
+        """As efibootmgr -c: the new entry comes first in the order."""
+        self.entries[entry.number] = entry
+        self.order = [entry.number, *self.order] if first else [*self.order, entry.number]
+
+    def free_number(self) -> int:
+        return next(number for number in range(0x10000) if number not in self.entries)
+
+    def delete(self, number: int) -> None:
+        self.entries.pop(number, None)
+        self.order = [other for other in self.order if other != number]
+
+    def candidates(self) -> list[BootEntry]:
+        """What the firmware tries, in order; uses up `next`."""
+        first, self.next = ([self.next] if self.next is not None else []), None
+        return [self.entries[number] for number in dict.fromkeys([*first, *self.order]) if number in self.entries]
+
+
+def fresh() -> Nvram:
+    """A machine that boots the bootstrap environment: from a medium or the network, whichever comes first."""
+    nvram = Nvram()
+    nvram.add(BootEntry(0, "Bootstrap medium"))
+    nvram.add(BootEntry(1, "PXE Network"), first=False)
+    return nvram

@@ -1,0 +1,90 @@
+"""The `cluster` section of the main document: what the nodes of a cluster share. No node-specific values.
+
+Control planes carry the cluster's keys; workers get its id, its tokens and the Kubernetes CA's certificate.
+"""
+
+from typing import Any
+
+from roles.config_input import DNS_DOMAIN, ConfigInput
+from roles.pki import KeyPair
+from roles.secrets import b64
+
+_POD_SECURITY = {
+    "name": "PodSecurity",
+    "configuration": {
+        "apiVersion": "pod-security.admission.config.k8s.io/v1alpha1",
+        "kind": "PodSecurityConfiguration",
+        "defaults": {
+            "enforce": "baseline",
+            "enforce-version": "latest",
+            "audit": "restricted",
+            "audit-version": "latest",
+            "warn": "restricted",
+            "warn-version": "latest",
+        },
+        "exemptions": {"usernames": [], "runtimeClasses": [], "namespaces": ["kube-system"]},
+    },
+}
+_AUDIT_POLICY = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}
+
+
+def cluster_section(source: ConfigInput) -> dict[str, Any]:
+    """In the order of Talos's own generator."""
+    bundle, control_plane = source.bundle, source.role.control_plane
+    section: dict[str, Any] = {
+        "id": bundle.cluster_id,
+        "secret": bundle.cluster_secret,
+        "controlPlane": {"endpoint": source.cluster.endpoint},
+        "clusterName": source.cluster.name,
+        "network": _network(source),
+        "token": bundle.bootstrap_token,
+        "ca": _pair(bundle.k8s) if control_plane else {"crt": b64(bundle.k8s.crt), "key": ""},
+        "discovery": _discovery(source),
+    }
+    return section | (_control_plane(source) if control_plane else {})
+
+
+def _control_plane(source: ConfigInput) -> dict[str, Any]:
+    """What only a control plane has."""
+    bundle, version = source.bundle, source.cluster.kubernetes
+    encryption = {
+        "secretboxEncryptionSecret": bundle.secretbox_secret,
+        "aescbcEncryptionSecret": bundle.aescbc_secret,
+    }
+    section: dict[str, Any] = {key: value for key, value in encryption.items() if value}
+    section |= {
+        "aggregatorCA": _pair(bundle.k8s_aggregator),
+        "serviceAccount": {"key": b64(bundle.k8s_service_account_key)},
+        "apiServer": {
+            "image": f"registry.k8s.io/kube-apiserver:v{version}",
+            "certSANs": list(dict.fromkeys((source.endpoint_host, *source.cert_sans))),
+            "admissionControl": [_POD_SECURITY],
+            "auditPolicy": _AUDIT_POLICY,
+        },
+        "controllerManager": {"image": f"registry.k8s.io/kube-controller-manager:v{version}"},
+        "proxy": {"image": f"registry.k8s.io/kube-proxy:v{version}"},
+        "scheduler": {"image": f"registry.k8s.io/kube-scheduler:v{version}"},
+        "etcd": {"ca": _pair(bundle.etcd)},
+    }
+    return section | ({"allowSchedulingOnControlPlanes": True} if source.schedulable else {})
+
+
+def _network(source: ConfigInput) -> dict[str, Any]:
+    cni = {"cni": {"name": "none"}} if source.cluster.settings.get("cni") == "none" else {}
+    return {
+        "dnsDomain": DNS_DOMAIN,
+        "podSubnets": [source.pod_cidr],
+        "serviceSubnets": [source.service_cidr],
+        **cni,
+    }
+
+
+def _discovery(source: ConfigInput) -> dict[str, Any]:
+    if source.cluster.settings.get("discovery") is False:
+        return {"enabled": False}
+    # The Kubernetes registry is deprecated and refused by current Kubernetes versions.
+    return {"enabled": True, "registries": {"kubernetes": {"disabled": True}}}
+
+
+def _pair(pair: KeyPair) -> dict[str, str]:
+    return {"crt": b64(pair.crt), "key": b64(pair.key)}

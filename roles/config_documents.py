@@ -1,0 +1,63 @@
+"""The documents beside the main one, in the form of Talos 1.12 and 1.13: host name, DNS, time, registries,
+proxy.
+
+An interface without a document gets its address by DHCP, which is all that is supported so far.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from roles.config_input import DNS_DOMAIN, ConfigInput
+
+Document = dict[str, Any]
+
+
+def extra_documents(source: ConfigInput) -> list[Document]:
+    """In a fixed order; only those that say something."""
+    return [
+        _document("HostnameConfig", hostname=source.node.name),
+        *_dns(source),
+        *_time(source),
+        *_others(source),
+    ]
+
+
+def _document(kind: str, **fields: Any) -> Document:
+    return {"apiVersion": "v1alpha1", "kind": kind, **fields}
+
+
+def _dns(source: ConfigInput) -> Iterator[Document]:
+    servers = [{"address": address} for address in source.settings.get("nameservers") or ()]
+    domains = list(source.settings.get("searchDomains") or ())
+    fields: dict[str, Any] = {"nameservers": servers} if servers else {}
+    if domains:
+        fields["searchDomains"] = {"domains": domains}
+    if fields:
+        yield _document("ResolverConfig", **fields)
+
+
+def _time(source: ConfigInput) -> Iterator[Document]:
+    servers = list(source.settings.get("timeServers") or ())
+    if source.settings.get("timeDisabled"):
+        yield _document("TimeSyncConfig", enabled=False)
+    elif servers:
+        yield _document("TimeSyncConfig", enabled=True, ntp={"servers": servers})
+
+
+def _others(source: ConfigInput) -> Iterator[Document]:
+    for registry, mirrors in (source.settings.get("registryMirrors") or {}).items():
+        yield _document("RegistryMirrorConfig", name=registry, endpoints=[{"url": url} for url in mirrors])
+    variables = _proxy_variables(source, source.settings.get("proxy") or {})
+    if variables:
+        yield _document("EnvironmentConfig", variables=variables)
+
+
+def _proxy_variables(source: ConfigInput, proxy: Mapping[str, Any]) -> dict[str, str]:
+    """The proxy, and what must never go through it: the machine itself, the cluster's own names."""
+    chosen = {"http_proxy": proxy.get("http"), "https_proxy": proxy.get("https")}
+    variables = {name: str(url) for name, url in chosen.items() if url}
+    if not variables:
+        return {}
+    inside = ("localhost", "127.0.0.1", source.pod_cidr, source.service_cidr, ".svc", f".{DNS_DOMAIN}")
+    direct = dict.fromkeys((*inside, source.endpoint_host, *(proxy.get("noProxy") or ())))
+    return variables | {"no_proxy": ",".join(direct)}

@@ -1,0 +1,94 @@
+"""The `machine` section of the main document: the node itself. Of secrets it takes only what this role may
+hold.
+
+A worker never gets a CA key: whoever takes one worker must not own the cluster (Talos generate/worker.go).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from roles.config_input import ConfigInput
+from roles.reservations import system_reserved
+from roles.secrets import b64
+
+KUBEPRISM_PORT = 7445
+_NO_LOAD_BALANCER = "node.kubernetes.io/exclude-from-external-load-balancers"
+
+
+def machine_section(source: ConfigInput) -> dict[str, Any]:
+    """In the order of Talos's own generator."""
+    control_plane = source.role.control_plane
+    section: dict[str, Any] = {
+        "type": source.role.talos_type,
+        "token": source.bundle.trustd_token,
+        "ca": {"crt": b64(source.bundle.os.crt), "key": b64(source.bundle.os.key) if control_plane else ""},
+        "certSANs": _cert_sans(source),
+        "kubelet": _kubelet(source),
+        "install": {
+            "disk": source.install_disk,
+            "image": source.installer,
+            "wipe": False,
+            "grubUseUKICmdline": True,
+        },
+        "features": {
+            "diskQuotaSupport": True,
+            "kubePrism": {"enabled": True, "port": KUBEPRISM_PORT},
+            "hostDNS": {"enabled": True, "forwardKubeDNSToHost": True},
+        },
+    }
+    optional = {
+        "sysctls": _sysctls(source),
+        "kernel": _kernel(source),
+        "nodeLabels": _labels(source),
+        "nodeTaints": dict(source.settings.get("nodeTaints") or {}),
+    }
+    return section | {key: value for key, value in optional.items() if value}
+
+
+def _cert_sans(source: ConfigInput) -> list[str]:
+    """Names for the Talos API's certificate; the node's own addresses and host name Talos adds itself."""
+    names = [source.talos_address, source.node.address]
+    if source.role.control_plane:
+        names += [source.endpoint_host, *source.cert_sans]
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _kubelet(source: ConfigInput) -> dict[str, Any]:
+    reserved = system_reserved(
+        memory=source.memory, cores=source.threads, control_plane=source.role.control_plane
+    )
+    mounts = [dict(mount) for feature in source.features for mount in feature.mounts]
+    return {
+        "image": f"ghcr.io/siderolabs/kubelet:v{source.cluster.kubernetes}",
+        "extraConfig": {"systemReserved": dict(reserved)},
+        **({"extraMounts": mounts} if mounts else {}),
+        "defaultRuntimeSeccompProfileEnabled": True,
+        "disableManifestsDirectory": True,
+    }
+
+
+def _sysctls(source: ConfigInput) -> dict[str, str]:
+    """The profile's, then the features', then the site file's, which has the last word."""
+    result: dict[str, str] = dict(source.profile.sysctls) if source.profile else {}
+    for feature in source.features:
+        result |= feature.sysctls
+    return result | {key: str(value) for key, value in (source.settings.get("sysctls") or {}).items()}
+
+
+def _kernel(source: ConfigInput) -> dict[str, Any]:
+    names = [*(source.profile.kernel_modules if source.profile else ())]
+    names += [name for feature in source.features for name in feature.modules]
+    modules: dict[str, dict[str, Any]] = {name: {"name": name} for name in names}
+    for module in source.settings.get("kernelModules") or ():
+        modules[module["name"]] = _module(module)
+    return {"modules": list(modules.values())} if modules else {}
+
+
+def _module(module: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = list(module.get("parameters") or ())
+    return {"name": module["name"], **({"parameters": parameters} if parameters else {})}
+
+
+def _labels(source: ConfigInput) -> dict[str, str]:
+    labels = {_NO_LOAD_BALANCER: ""} if source.role.control_plane and not source.schedulable else {}
+    return labels | {key: str(value) for key, value in (source.settings.get("nodeLabels") or {}).items()}

@@ -1,0 +1,86 @@
+"""A node's machine configuration, rendered from what is declared and what was found. Validates no field by
+itself.
+
+Equal inputs give equal bytes, so the digest says whether a node has what it should have. The form is that of
+Talos 1.13: the main v1alpha1 document, beside it one document per matter that has moved out of it. Patches
+come last and have the last word. The text holds the cluster's secrets: show it by `roles.redaction` only.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from facts.hardware import Profile
+from facts.machine_model import Hardware
+from inventory.fleet import Cluster, Node
+from roles import patches, schematic
+from roles.checks import threads
+from roles.config_cluster import cluster_section
+from roles.config_documents import extra_documents
+from roles.config_input import ConfigInput
+from roles.config_machine import machine_section
+from roles.disks import DiskChoice
+from roles.registry import role
+from roles.schematic import Schematic
+from roles.secrets import SecretsBundle
+from roles.talos_version import check_kubernetes, contract_of
+from roles.yaml_text import dump_all
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """`digest` is the SHA-256 (hex) of `text` in UTF-8."""
+
+    text: str = field(repr=False)
+    digest: str
+    warnings: tuple[str, ...] = ()
+
+
+def render(
+    node: Node,
+    cluster: Cluster,
+    bundle: SecretsBundle,
+    choice: DiskChoice,
+    *,
+    hardware: Hardware,
+    profile: Profile | None = None,
+    image: Schematic | None = None,
+) -> Rendered:
+    """The whole multi-document text. `image` is the schematic if the factory's own answer is known.
+
+    Raises RefusedError for a Talos or Kubernetes version that is not supported, OperatorError for a patch
+    that does not fit.
+    """
+    check_kubernetes(contract_of(node.image.talos), cluster.kubernetes)
+    chosen = image or schematic.for_node(node, profile)
+    source = ConfigInput(
+        node=node,
+        cluster=cluster,
+        role=role(node.role),
+        bundle=bundle,
+        install_disk=choice.path,
+        installer=schematic.installer_reference(node.image, chosen.id),
+        memory=hardware.memory,
+        threads=threads(hardware),
+        profile=profile,
+    )
+    main = {"version": "v1alpha1", "machine": machine_section(source), "cluster": cluster_section(source)}
+    text = dump_all(patches.apply([main, *extra_documents(source)], node.patches, where=f"node {node.name}"))
+    return Rendered(text, hashlib.sha256(text.encode()).hexdigest(), tuple(_warnings(source)))
+
+
+def _warnings(source: ConfigInput) -> Iterator[str]:
+    settings = source.settings
+    if not settings.get("timeServers") and not settings.get("timeDisabled"):
+        yield (
+            "no time servers are set, so Talos asks time.cloudflare.com; where that can't be reached, etcd "
+            "never starts: set settings.timeServers, or timeDisabled if the machine's own clock is right"
+        )
+    if settings.get("timeDisabled"):
+        yield "the clock is not synchronized; certificates fail if it drifts"
+    if source.cluster.settings.get("cni") == "none":
+        yield "cni: none: the nodes stay not ready until you install a pod network"
+    if source.node.image.schematic and source.features:
+        yield "the schematic was given by its id: it must have the extensions that longhorn or nvidia need"
+    if source.memory == 0 or source.threads == 0:
+        yield "memory or cores are not known, so the smallest reservations were chosen"
