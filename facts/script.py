@@ -9,6 +9,7 @@ caller's; so is the choice of the boundary.
 import re
 import shlex
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from facts.limits import decode, word
@@ -68,7 +69,7 @@ def split(output: bytes, specs: Specs, boundary: str, *, stderr: bytes = b"") ->
     frames = _frames(output, boundary)
     wanted = {spec.name: spec.cap for spec in specs}
     found: dict[str, Raw] = {}
-    for (name, body), (after, _) in zip(frames, [*frames[1:], ("", b"")], strict=True):
+    for (name, body), (after, _) in pairwise([*frames, ("", b"")]):
         if name not in wanted or name in found:
             continue
         closed = after.startswith("= ")

@@ -24,8 +24,9 @@ class MaintenanceWindow:
 
 @dataclass(frozen=True, slots=True)
 class Blackout:
-    """`start` and `end` are both dates (whole local days, both included), both month-days (every year),
-    or both instants with their offsets."""
+    """`start` and `end` are written alike: dates (whole local days, both included), month-days (the same
+    days of every year), or instants with their offsets.
+    """
 
     name: str
     sites: tuple[str, ...]

@@ -58,13 +58,11 @@ def _members(effective: Effective) -> Iterator[Finding]:
             fix = "give one node `role: controlplane`, or a single node `role: appliance`"
             yield Finding("clusters", name, ("nodes",), f"cluster {name} has no control plane", fix)
         elif appliances and len(members) > 1:
-            what = f"cluster {name} has an appliance and {len(members) - 1} other nodes; an appliance stands alone"
+            what = f"cluster {name} has an appliance and other nodes; an appliance stands alone"
             fix = "write `role: controlplane` for it, or move the others to a cluster of their own"
             yield Finding("nodes", appliances[0], ("role",), what, fix)
         elif len(control_planes) == 2:
-            what = (
-                f"cluster {name} has two control planes: if either fails, etcd stops, so it is worse than one"
-            )
+            what = f"cluster {name} has two control planes: if either fails, etcd stops"
             fix = "declare one or three, the other as `role: worker`"
             yield Finding("nodes", control_planes[1], ("role",), what, fix)
         elif len(control_planes) % 2 == 0 or len(control_planes) > MANY_CONTROL_PLANES:
@@ -73,7 +71,7 @@ def _members(effective: Effective) -> Iterator[Finding]:
                 f"cluster {name} has {count} control planes, which survive no more failures than {count - 1}"
             )
             if count % 2:
-                what = f"cluster {name} has {count} control planes, and every write to etcd waits for most of them"
+                what = f"cluster {name} has {count} control planes; each write to etcd waits for most of them"
             fix = "use three or five"
             yield Finding("nodes", control_planes[-1], ("role",), what, fix, warning=True)
 
@@ -93,7 +91,7 @@ def _endpoints(effective: Effective) -> Iterator[Finding]:
                 what = f"cluster {name} has no endpoint, and its control plane no address to make one of"
                 fix = "write the node's `address:`, or `endpoint: https://ADDRESS:6443`"
             yield Finding("clusters", name, ("endpoint",), what, fix)
-        elif endpoint is not None and used.setdefault(endpoint, name) != name:
+        elif endpoint and _written(effective, name) and used.setdefault(endpoint, name) != name:
             what = f"clusters {used[endpoint]} and {name} have the same endpoint {endpoint}"
             yield Finding("clusters", name, ("endpoint",), what, "give each cluster an endpoint of its own")
 
@@ -197,6 +195,11 @@ def _settings(effective: Effective) -> Iterator[Finding]:
         if settings.get("timeDisabled") and settings.get("timeServers"):
             what, fix = "time servers are given, but timeDisabled is true", "remove one of the two"
             yield Finding("nodes", name, ("settings", "timeDisabled"), what, fix)
+
+
+def _written(effective: Effective, cluster: str) -> bool:
+    """Does a file say the endpoint? Derived ones are the same only if addresses are, which is told already."""
+    return bool(effective.stacks["clusters"][cluster].explain(("endpoint",))[-1].line)
 
 
 def _site(effective: Effective, node: str) -> str:

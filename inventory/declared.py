@@ -53,7 +53,7 @@ class Problems:
     def check(
         self, model: type[M], data: Any, source: SourceDocument, prefix: Path = (), note: str = ""
     ) -> M | None:
-        """`data`, which stands below `prefix` in `source`, as a `model`; None if that fails, with the problems."""
+        """`data`, which stands below `prefix` in `source`, as a `model`; None with the problems if it fails."""
         try:
             return model.model_validate(without_nulls(data))
         except ValidationError as error:
@@ -122,7 +122,11 @@ def _document(source: SourceDocument, problems: Problems) -> Document | None:
         problems.note(source, (), "a document is a map of keys", f"begin it with `apiVersion: {API_VERSION}`")
         return None
     if data.get("apiVersion") != API_VERSION:
-        said = "apiVersion is missing" if "apiVersion" not in data else f"unknown {quote(data['apiVersion'])}"
+        said = (
+            "apiVersion is missing"
+            if "apiVersion" not in data
+            else f"unknown apiVersion {quote(data['apiVersion'])}"
+        )
         problems.note(source, ("apiVersion",), said, f"write `apiVersion: {API_VERSION}`")
         return None
     kind = data.get("kind")

@@ -13,10 +13,10 @@ from inventory.documents.node_class import NodeClass
 from inventory.documents.organization import Organization
 from inventory.documents.site import Site
 from inventory.documents.site_template import SiteTemplate
+from inventory.errors import Problem
 from inventory.filling import Nodes, fill
 from inventory.findings import suggest
 from inventory.overlay import Layer, Part, Stack
-from inventory.yaml_source import SourceDocument
 
 BUILT_IN = "built-in default"
 NODE_DEFAULTS: Mapping[str, Any] = {
@@ -202,7 +202,7 @@ class _Expansion:
         own = [part.without("name", "count", cluster=cluster), *labels]
         own += _spec(site, f"{part.name} at site {site.name}").layer("nodes", name)
         wanted = Stack((*inherited, *own))
-        stacks.nodes[name] = Stack((*inherited, *self._class_layer(wanted), *own))
+        stacks.nodes[name] = Stack((*inherited, *self._class_layer(name, wanted), *own))
 
     def _inherited(self, site: Declared[Site], draft: Draft, role: str) -> Iterator[Layer]:
         """Everything below the node's class: built-in, then wide to narrow, roles after that."""
@@ -216,16 +216,16 @@ class _Expansion:
         for part in parts:
             yield from part.layer("roles", role, title=f"role {role} of {part.name}")
 
-    def _class_layer(self, stack: Stack) -> list[Layer]:
+    def _class_layer(self, node: str, stack: Stack) -> list[Layer]:
         name = stack.merged().get("nodeClass")
         if name is None:
             return []
         found = self.classes.get(name)
         if found is None:
             origin = stack.where(("nodeClass",))
-            source = SourceDocument(None, origin.file, origin.line)
-            fix = suggest(name, list(self.classes), "class")
-            self.problems.note(source, ("nodeClass",), f"there is no NodeClass {name!r}", fix)
+            fix, what = suggest(name, list(self.classes), "class"), f"there is no NodeClass {name!r}"
+            path = f"nodes/{node}/nodeClass"
+            self.problems.add([Problem(file=origin.file, line=origin.line, path=path, what=what, fix=fix)])
             return []
         self.used_classes.add(name)
         title = f"class {name}"

@@ -52,43 +52,45 @@ def problems_of(
 def suggest(word: str, known: list[str], noun: str) -> str:
     """`did you mean …?`, or what there is to choose from."""
     folded = {name.casefold(): name for name in known}
-    close = get_close_matches(word.casefold(), folded, n=2, cutoff=0.6)
+    close = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
     if close:
-        return "did you mean " + " or ".join(f"`{folded[match]}`" for match in close) + "?"
+        return f"did you mean `{folded[close[0]]}`?"
     if not known:
-        return f"there is no {noun} to choose from"
+        return f"there is no {noun} to choose from; declare one first"
     more = f" and {len(known) - 12} more" if len(known) > 12 else ""
     return f"known {noun}s: {', '.join(known[:12])}{more}"
 
 
 def _message(detail: ErrorDetails, model: type[BaseModel], path: Path) -> tuple[str, str]:
-    kind, context = detail["type"], detail.get("ctx", {})
-    last = path[-1] if path else ""
-    if kind == "refused":
-        return str(context["what"]), str(context["fix"])
-    if kind == "extra_forbidden":
-        owner = _type_at(model, path[:-1])
-        known = _keys(owner) if owner is not None else []
-        return f"unknown key {quote(last)}", suggest(str(last), known, "key")
-    if kind == "missing":
-        return f"{quote(last)} is missing", _example(model, path)
+    kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
+    key = path[-1] if path else ""
     if kind in _EXPECTED:
         expected, fix = _EXPECTED[kind]
-        return f"expected {expected}, found {_shown(detail['input'])}", fix
-    if kind in {"literal_error", "enum"}:
-        return _choice(detail, str(context.get("expected", "")))
-    if kind in {"too_short", "string_too_short"}:
-        return "it is empty", "write at least one, or remove the key"
-    if kind == "string_pattern_mismatch":
-        return f"{quote(detail['input'])} is not a valid {last or 'value'}", _example(model, path)
-    return f"{quote(detail['input'])}: {detail['msg'].lower()}", _example(model, path)
-
-
-def _choice(detail: ErrorDetails, expected: str) -> tuple[str, str]:
-    choices = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
-    return f"{_shown(detail['input'])} is not one of the choices", suggest(
-        str(detail["input"]), choices, "choice"
-    )
+        like = _example(model, path, "") if kind == "string_type" else ""
+        return f"expected {expected}, found {_shown(value)}", like or fix
+    match kind:
+        case "refused":
+            found = str(context["what"]), str(context["fix"])
+        case "extra_forbidden":
+            owner = _type_at(model, path[:-1])
+            known = _keys(owner) if owner is not None else []
+            found = f"unknown key {quote(key)}", suggest(str(key), known, "key")
+        case "missing":
+            found = f"{quote(key)} is missing", _example(model, path)
+        case "literal_error":
+            choices = [word.strip("' ") for word in str(context["expected"]).replace(" or ", ", ").split(",")]
+            found = f"{_shown(value)} is not one of the choices", suggest(str(value), choices, "choice")
+        case "too_short" | "string_too_short":
+            found = "it is empty", "write at least one, or remove the key"
+        case "less_than_equal":
+            found = f"{value} is too large", f"write at most {context['le']}"
+        case "greater_than_equal":
+            found = f"{value} is too small", f"write at least {context['ge']}"
+        case "string_pattern_mismatch":
+            found = f"{quote(value)} is not a valid {key or 'value'}", _example(model, path)
+        case _:
+            found = f"{quote(value)}: {detail['msg'].lower()}", _example(model, path)
+    return found
 
 
 def _shown(value: object) -> str:
@@ -103,24 +105,27 @@ def _shown(value: object) -> str:
     return "a map" if isinstance(value, dict) else f"the text {quote(value)}"
 
 
-def _example(model: type[BaseModel], path: Path) -> str:
+def _example(model: type[BaseModel], path: Path, fallback: str = "see the reference of site files") -> str:
     """How a correct value looks, from the field's own description and examples."""
     owner, key = _type_at(model, path[:-1]), path[-1] if path else ""
     field = _field(owner, str(key)) if owner is not None else None
-    if field is None:
-        return "see the reference of site files"
-    examples = field.examples or _schema_examples(field)
+    examples = field.examples or _schema_examples(field) if field is not None else []
+    if field is None or not (examples or fallback):
+        return fallback
     about = (field.description or "").rstrip(".")
     shown = f"write `{key}: {examples[0]}`" if examples else f"write `{key}:`"
     return f"{shown} ({about})" if about else shown
 
 
 def _schema_examples(field: FieldInfo) -> list[Any]:
-    for part in field.metadata:
-        schema = getattr(part, "json_schema", None)
+    """What the type itself gives as an example, also where it is one of a union."""
+    parts = [field.annotation, *get_args(field.annotation)]
+    metadata = [*field.metadata, *(item for part in parts for item in getattr(part, "__metadata__", ()))]
+    for item in metadata:
+        schema = getattr(item, "json_schema", None)
         if isinstance(schema, dict) and schema.get("examples"):
             return list(schema["examples"])
-    choices = get_args(field.annotation)
+    choices = get_args(_inner(field.annotation))
     return [choices[0]] if choices and isinstance(choices[0], str) else []
 
 

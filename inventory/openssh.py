@@ -1,4 +1,4 @@
-"""OpenSSH public keys as text: parse, check the blob's structure, normalize, fingerprint (RFC 4253, 5656, 8709).
+"""OpenSSH public keys as text: parse, check the structure, normalize, fingerprint (RFC 4253, 5656, 8709).
 
 Does no cryptography beyond hashing: whether a key is *trusted* is decided where connections are made.
 """
@@ -16,7 +16,7 @@ KEY_TYPES: tuple[str, ...] = (
     *(f"ecdsa-sha2-{curve}" for curve in _CURVE_POINT_BYTES),
     "ssh-rsa",
 )
-_FIX = "paste the whole line of the machine's /etc/ssh/ssh_host_ed25519_key.pub, such as `ssh-ed25519 AAAAC3Nza…`"
+_FIX = "paste the whole line of the machine's ssh_host_ed25519_key.pub, such as `ssh-ed25519 AAAAC3Nza…`"
 _MIN_RSA_BITS = 2048
 
 

@@ -36,12 +36,10 @@ class Layer:
         """The layer's value, or a private marker if it says nothing."""
         value: Any = self.data
         for part in path:
-            if isinstance(value, Mapping) and part in value:
-                value = value[part]
-            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-                value = value[part]
-            else:
+            in_list = isinstance(value, list) and isinstance(part, int) and part < len(value)
+            if not in_list and not (isinstance(value, Mapping) and part in value):
                 return _ABSENT
+            value = value[part]
         return value
 
     def origin(self, path: Path, value: Any) -> Origin:
@@ -102,9 +100,12 @@ class Stack:
     def where(self, path: Path) -> Origin:
         """Who set a path last; for a path that nobody set, who set its nearest parent."""
         for length in range(len(path), -1, -1):
-            found = [origin for origin in self.explain(path[:length]) if origin.line]
-            if found:
-                return found[-1]
+            written = [
+                layer for layer in self.layers if layer.source and layer.get(path[:length]) is not _ABSENT
+            ]
+            if written:
+                # The whole path: a key may stand in the document though the layer leaves it out.
+                return written[-1].origin(path, written[-1].get(path[:length]))
         return Origin("", None)
 
 
@@ -125,7 +126,7 @@ def merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find_path(tree: Any, dotted: str) -> Path | None:
-    """The keys that `settings.sysctls.net.core.somaxconn` means in `tree`, where keys may hold dots themselves."""
+    """The keys that `settings.sysctls.vm.swappiness` means in `tree`, where keys may hold dots themselves."""
     if not dotted:
         return ()
     if not isinstance(tree, Mapping):

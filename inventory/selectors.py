@@ -1,4 +1,4 @@
-"""Which nodes a command is about: `--site --cluster --node -l key=value`. Picks from a fleet, changes nothing.
+"""Which nodes a command is about: `--site --cluster --node -l key=value`. Picks, changes nothing.
 
 Values of one kind are alternatives, different kinds narrow each other, and every label must match.
 An empty selection is the whole fleet.
@@ -84,7 +84,7 @@ class Selection:
         )
 
     def pick(self, fleet: Fleet) -> tuple[Node, ...]:
-        """The nodes that match, in the fleet's order. Names that do not exist, or nothing found, is an error."""
+        """The nodes that match, in the fleet's order. Unknown names, or nothing found, is an OperatorError."""
         known_names: tuple[tuple[str, Sequence[str], Iterable[str]], ...] = (
             ("site", self.sites, fleet.sites),
             ("cluster", self.clusters, fleet.clusters),

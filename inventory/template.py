@@ -1,4 +1,4 @@
-"""`${name}` in a template's body → the site's value, and `count` → that many nodes. No expressions, no lookups.
+"""`${name}` in a template's body → the site's value; `count` → that many nodes. No expressions, no lookups.
 
 The whole value `${octet}` keeps its type; inside other text it becomes text. `$${` is a literal `${`.
 Positions in the template stay valid in the result, except that repeated nodes share theirs.

@@ -1,4 +1,4 @@
-"""Multi-document YAML text → plain data in which every path knows its line. Refuses what a site file never needs.
+"""Multi-document YAML → plain data in which every path knows its line. Refuses what no site file needs.
 
 The YAML 1.2 core rules decide what a plain scalar is, so `22:00` is text and `no` is not false. Refused:
 anchors and aliases, tags, merge keys, duplicate keys, keys that are not text, files over 1 MiB, nesting
@@ -71,7 +71,7 @@ def load(text: str, file: str) -> list[SourceDocument]:
     return documents
 
 
-class _GiveUp(Exception):
+class _GiveUp(Exception):  # noqa: N818 - ends the reading; it is no error by itself
     """The rest of this file cannot be read sensibly; the problem is already noted."""
 
 
@@ -192,26 +192,26 @@ class _Reader:
         return str(event.value)
 
     def _scalar(self, event: Any, path: Path) -> Any:
-        text = event.value
+        text: str = event.value
         bad = next((char for char in text if _forbidden(char)), None)
         if bad is not None:
             self._note(_line(event), path, f"control character U+{ord(bad):04X}", "delete it")
             return ""
         if not event.implicit[0]:  # quoted, or a block of text
             return text
+        return self._plain(text, _line(event), path)
+
+    def _plain(self, text: str, line: int, path: Path) -> Any:
         if text in _BOOL_OR_NULL:
             return _BOOL_OR_NULL[text]
         if _INT.fullmatch(text):
-            return self._integer(text, _line(event), path)
+            return self._integer(text, line, path)
         if _NOT_FINITE.fullmatch(text):
-            self._note(_line(event), path, f"{text} is not a number to work with", "write a finite number")
-            return 0
-        if _FLOAT.fullmatch(text):
-            number = float(text)
-            if math.isfinite(number):
-                return number
-            self._note(_line(event), path, f"{text[:30]} is too large a number", "write a smaller number")
-            return 0
+            self._note(line, path, f"{text} is not a number to work with", "write a finite number")
+        elif _FLOAT.fullmatch(text):
+            if math.isfinite(float(text)):
+                return float(text)
+            self._note(line, path, f"{text[:30]} is too large a number", "write a smaller number")
         return text
 
     def _integer(self, text: str, line: int, path: Path) -> int:

@@ -18,7 +18,7 @@ from web import events, nodes, overview, present
 from web.ports import ERROR_TABLE, Queries
 from web.topology import draw
 
-LOOPBACK_HOSTS: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+LOOPBACK_HOSTS: tuple[str, ...] = ("127.0.0.1", "localhost")
 SECURITY_HEADERS: dict[str, str] = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'",

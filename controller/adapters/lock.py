@@ -63,6 +63,6 @@ def holder(home: Home) -> int:
         os.kill(pid, 0)
     except PermissionError:
         return pid  # it lives, as another user
-    except (OSError, ValueError):
+    except (OSError, ValueError, OverflowError):
         return 0
     return pid

@@ -1,7 +1,7 @@
 """The `Runner` port: pyinfra jobs in a subprocess. Imports neither pyinfra nor gevent.
 
 The subprocess (`python -m controller.runner`) starts with the first job, and again if it dies. A job that it
-took along ends with an `error` event of slug `unreachable`: what was done is not known, so look before repeating.
+took along ends with an `error` event of slug `unreachable`: what was done is not known, so look first.
 """
 
 import asyncio

@@ -62,7 +62,8 @@ class SeenList:
             return
         by_family: dict[int, set[str]] = {}
         for address in addresses:
-            by_family.setdefault(ip_address(address).version, set()).add(address)
+            if not address.startswith("fe80:"):  # useless without the interface it is meant for
+                by_family.setdefault(ip_address(address).version, set()).add(address)
         for family in by_family.values():
             together = frozenset(sorted(family)[:_MAX_ADDRESSES])
             _claim(self._hosts.setdefault(host.lower(), {}), together, monotonic, life)

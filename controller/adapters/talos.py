@@ -37,11 +37,11 @@ class GrpcTalosApi:
         self, host: str, port: int, identity: Identity, *, server_name: str
     ) -> AsyncIterator[TalosNode]:
         # Imported here: the CLI's start-up must not pay for gRPC and TLS.
-        from grpclib.client import Channel  # noqa: PLC0415
-        from grpclib.config import Configuration  # noqa: PLC0415
+        from grpclib.client import Channel
+        from grpclib.config import Configuration
 
-        from controller.adapters.talos_calls import Calls, translated  # noqa: PLC0415
-        from controller.adapters.tls import client_context  # noqa: PLC0415
+        from controller.adapters.talos_calls import Calls, translated
+        from controller.adapters.tls import client_context
 
         context = client_context(identity.ca, identity.crt, identity.key, alpn=("h2",))
         # The certificate must carry the node's own address, also when a tunnel leads to it.
@@ -91,7 +91,7 @@ class GrpcTalosNode:
         return Applied(enum_name(_APPLY_MODE, entry.mode), entry.mode_details, tuple(entry.warnings))
 
     async def bootstrap(self) -> bool:
-        from controller.adapters.talos_calls import AlreadyDone  # noqa: PLC0415 - loaded by `connect`
+        from controller.adapters.talos_calls import AlreadyDone
 
         try:
             await self._machine("Bootstrap", message("machine.BootstrapRequest")(), deadline=30)
@@ -193,21 +193,25 @@ def _health(health: Any) -> str:
 def _unpack_kubeconfig(packed: bytes, node: str) -> bytes:
     """The one file of the archive, read member by member: nothing is extracted, the size is bounded."""
     try:
-        # A bounded inflate first: a gzip bomb must not reach the tar reader.
-        inflate = zlib.decompressobj(wbits=31)
-        plain = inflate.decompress(packed, _MAX_KUBECONFIG + 1)
-        if len(plain) > _MAX_KUBECONFIG:
-            raise NodeError(
-                "its kubeconfig is too big", where=node, fix="look at the node; this is not normal"
-            )
-        with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as archive:
+        with tarfile.open(fileobj=io.BytesIO(_inflated(packed, node)), mode="r:") as archive:
             for member in archive:
                 if member.isreg() and member.name.removeprefix("./") == "kubeconfig":
                     content = archive.extractfile(member)
                     if content is not None:
                         return content.read(_MAX_KUBECONFIG)
-    except (tarfile.TarError, zlib.error, EOFError) as error:
+    except (tarfile.TarError, zlib.error) as error:
         raise NodeError("its kubeconfig archive can't be read", where=node, fix="try again") from error
     raise NodeError(
         "its kubeconfig archive holds no kubeconfig", where=node, fix="try again; then look at the node"
     )
+
+
+def _inflated(packed: bytes, node: str) -> bytes:
+    """Bounded, so that a gzip bomb does not reach the tar reader."""
+    inflate = zlib.decompressobj(wbits=31)
+    plain = inflate.decompress(packed, _MAX_KUBECONFIG + 1)
+    if len(plain) > _MAX_KUBECONFIG:
+        raise NodeError("its kubeconfig is too big", where=node, fix="look at the node; this is not normal")
+    if not inflate.eof:  # cut short: its checksum never came
+        raise NodeError("its kubeconfig archive can't be read to its end", where=node, fix="try again")
+    return plain

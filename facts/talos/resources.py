@@ -36,7 +36,7 @@ def spec_of(type_: str, proto_spec: bytes, yaml_spec: str) -> Mapping[str, Any]:
 
 
 def _parsed(name: str, data: bytes) -> Any:
-    from google.protobuf.message import DecodeError  # noqa: PLC0415 - only where a node answered
+    from google.protobuf.message import DecodeError
 
     try:
         return message(name).FromString(data)
@@ -47,7 +47,7 @@ def _parsed(name: str, data: bytes) -> Any:
 
 
 def _from_yaml(type_: str, text: str) -> Mapping[str, Any]:
-    import yaml  # noqa: PLC0415 - rarely needed
+    import yaml
 
     if len(text) > _MAX_YAML:
         raise NodeError(

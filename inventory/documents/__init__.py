@@ -1,4 +1,4 @@
-"""The kinds of a site file, one module each. A module that holds a `Document` with `kind` and `spec` is a kind.
+"""The kinds of a site file, one module each, found by their place: a `Document` with `kind` and `spec`.
 
 Adding one is adding a file here; nothing else lists them.
 """

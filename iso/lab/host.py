@@ -25,7 +25,7 @@ class Host:
 
     def __init__(self, machine: "Machine", tools: Mapping[str, Tool], *, now: Callable[[], float]) -> None:
         self.machine, self.hardware, self.faults = machine, machine.hardware, machine.faults
-        self.name = machine.name
+        self.name = machine.instance
         self.kernel = KERNEL if machine.arch == "amd64" else KERNEL.replace("amd64", "arm64")
         self.disks = machine.disks
         missing = set(self.hardware.missing)

@@ -105,6 +105,11 @@ class Machine:
         return hashlib.sha256(self.uuid.encode()).hexdigest()[:8]
 
     @property
+    def instance(self) -> str:
+        """What a machine without a name calls itself, in mDNS and as its host name."""
+        return f"cto-{self.enroll_id}"
+
+    @property
     def authorized_keys(self) -> Any:
         return self._around.authorized_keys
 
@@ -187,7 +192,7 @@ class Machine:
             await instance.stop()
         if self._ssh is not None:
             ssh, self._ssh = self._ssh, None
-            await self._around.advertiser.withdraw(self.name, silently=abruptly)
+            await self._around.advertiser.withdraw(self.instance, silently=abruptly)
             await ssh.stop(abruptly=abruptly)
         if self._host is not None:
             host, self._host = self._host, None
@@ -202,7 +207,7 @@ class Machine:
                 return
         self._host = Host(self, self._around.tools, now=self._around.now)
         self._ssh = await SshServer.start(self._host)
-        await self._around.advertiser.announce(self.name, self.address, self.ssh_port, self.enroll_id)
+        await self._around.advertiser.announce(self.instance, self.address, self.ssh_port, self.enroll_id)
         self.state = "bootstrap"
         self.log("boot", system="bootstrap", host_key=self.host_key)
 

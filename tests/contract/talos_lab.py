@@ -115,7 +115,12 @@ class Site:
 
     def machine(self, name, *, config=b"", tag="v1.13.9", firmware="uefi", cmdline="", disk="sda"):
         made = Disk(
-            self.folder / f"{name}.img", name=disk, size=4 << 30, model="LAB", serial=f"SER-{name}", transport="sata"
+            self.folder / f"{name}.img",
+            name=disk,
+            size=4 << 30,
+            model="LAB",
+            serial=f"SER-{name}",
+            transport="sata",
         )
         machine = self.machines[name] = Machine(self, name, made, firmware)
         write_image(machine.disk, config=config, tag=tag, cmdline=cmdline)
@@ -146,7 +151,9 @@ def write_image(disk, *, config=b"", tag="v1.13.9", cmdline=""):
     start, parts = 2048, []
     for index, (name, size) in enumerate((("EFI", 2), ("BIOS", 1), ("BOOT", 2), ("META", 1)), 1):
         sectors = size * MIB // 512
-        parts.append(gpt.Partition(index, gpt.LINUX_FILESYSTEM, uuid.uuid4(), start, start + sectors - 1, name))
+        parts.append(
+            gpt.Partition(index, gpt.LINUX_FILESYSTEM, uuid.uuid4(), start, start + sectors - 1, name)
+        )
         start += sectors
     table = gpt.Table(uuid.uuid4(), disk.size // 512, tuple(parts))
     if config:

@@ -81,7 +81,9 @@ async def test_from_disks_to_a_ready_cluster(site):
     assert await kube.version(kubeconfig) == "v1.36.3"
     # As through a tunnel: another place, the endpoint's certificate.
     with pytest.raises(NodeError, match="certificate"):
-        await kube.nodes(kubeconfig.replace(first.address.encode(), b"127.0.0.9"), host=first.address, port=6443)
+        await kube.nodes(
+            kubeconfig.replace(first.address.encode(), b"127.0.0.9"), host=first.address, port=6443
+        )
     assert await kube.nodes(kubeconfig, host=first.address, port=6443)
 
     for machine in machines:
@@ -141,7 +143,9 @@ async def test_reboot_keeps_the_node_and_reset_gives_the_machine_back(site):
     boot_id = first.instance.boot_id
     await ask(first, who, lambda api: api.reboot())
     await site.until(lambda: first.instance is not None and first.instance.boot_id != boot_id)
-    status = await eventually(lambda: ask(first, who, lambda api: api.machine_status()), lambda one: one.ready)
+    status = await eventually(
+        lambda: ask(first, who, lambda api: api.machine_status()), lambda one: one.ready
+    )
     assert status.stage == "running"
     assert await ask(first, who, lambda api: api.bootstrap()) is False
     assert len(first.seen("etcd-bootstrap")) == 1

@@ -58,7 +58,7 @@ def must_know(row: Any, kind: str, name: str) -> Any:
 
 def set_state(unit: Unit, kind: str, name: str, state: str) -> None:
     unit.execute(
-        f"UPDATE {TABLES[kind]} SET state = ?, problem = '', changed_at = ? WHERE name = ?",  # noqa: S608
+        f"UPDATE {TABLES[kind]} SET state = ?, problem = '', changed_at = ? WHERE name = ?",
         [state, unit.at, name],
     )
 

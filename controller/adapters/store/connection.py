@@ -69,9 +69,9 @@ def _create_private(path: Path) -> None:
 def check(connection: sqlite3.Connection, path: Path) -> None:
     """Raises StoreError if the file is damaged."""
     with translated(path):
-        found = [row[0] for row in connection.execute("PRAGMA quick_check(5)")]
+        found = [line for row in connection.execute("PRAGMA quick_check(5)") for line in row[0].splitlines()]
     if found != ["ok"]:
-        raise corrupt(path, "; ".join(found))
+        raise corrupt(path, next((line for line in found if not line.startswith("***")), found[0]))
 
 
 def corrupt(path: Path, why: str) -> StoreError:

@@ -69,11 +69,23 @@ def migrate(connection: sqlite3.Connection, path: Path, *, backups: Path, stamp:
 def _apply(connection: sqlite3.Connection) -> None:
     from sqlite_utils import Database, Migrations
 
+    teach(connection)
     migrations = Migrations(SET)
     for name, statements in VERSIONS:
         migrations(name=name)(_runner(statements))
     # No plugins: nothing that happens to be installed beside us may touch the store.
     migrations.apply(Database(connection, execute_plugins=False))
+
+
+def teach(connection: sqlite3.Connection) -> None:
+    """Gives the connection the functions that the statements of `schema` use beside SQLite's own."""
+
+    def words(host_key: str) -> str:
+        from inventory.words import key_words
+
+        return key_words(host_key)
+
+    connection.create_function("key_words", 1, words, deterministic=True)
 
 
 def _runner(statements: tuple[str, ...]) -> Callable[[Any], None]:

@@ -75,7 +75,7 @@ class NodesChapter(StoreBase):
             row = unit.one("SELECT state FROM clusters WHERE name = ?", [cluster])
             before = ClusterState(must_know(row, "cluster", cluster)["state"])
             live = unit.one(
-                f"SELECT name FROM nodes WHERE cluster = ? AND state IN ({', '.join('?' * len(_LIVE))})",  # noqa: S608 -- marks only
+                f"SELECT name FROM nodes WHERE cluster = ? AND state IN ({', '.join('?' * len(_LIVE))})",
                 [cluster, *_LIVE],
             )
             if before not in CLUSTER_MOVES.get(state, frozenset()) or (
@@ -95,9 +95,9 @@ class NodesChapter(StoreBase):
         kind, _, name = subject.partition("/")
         table = TABLES[kind]
         with self._unit() as unit:
-            row = must_know(unit.one(f"SELECT problem FROM {table} WHERE name = ?", [name]), kind, name)  # noqa: S608
+            row = must_know(unit.one(f"SELECT problem FROM {table} WHERE name = ?", [name]), kind, name)
             if row["problem"] != text:
-                unit.execute(f"UPDATE {table} SET problem = ? WHERE name = ?", [text, name])  # noqa: S608
+                unit.execute(f"UPDATE {table} SET problem = ? WHERE name = ?", [text, name])
                 unit.event("ProblemFound" if text else "ProblemGone", subject, text or "the problem is gone")
 
     def touch(self, node: str, *, talos: str = "", profile: str = "") -> None:

@@ -172,6 +172,7 @@ class StoreQueries:
 def _empty() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
+    migrations.teach(connection)
     for _, statements in VERSIONS:
         for statement in statements:
             connection.execute(statement)

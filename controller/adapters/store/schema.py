@@ -150,6 +150,7 @@ OBSERVED: tuple[str, ...] = (
     "ALTER TABLE clusters ADD COLUMN verified_at TEXT NOT NULL DEFAULT ''",
     """UPDATE nodes SET talos = coalesce(json_extract(record, '$.talos'), ''),
         profile = coalesce(json_extract(record, '$.profile'), '')""",
+    "UPDATE nodes SET key_words = key_words(host_key) WHERE host_key <> ''",  # `migrations.teach`
     "UPDATE clusters SET verified_at = changed_at WHERE state = 'ready'",
     "CREATE INDEX events_of_subject ON events (subject, id)",
 )

@@ -153,7 +153,7 @@ def _may_act(unit: Unit, ref: StepRef) -> None:
             fix="run `cto apply`, which reads them first",
         )
     table = TABLES[ref.kind]
-    if unit.one(f"SELECT 1 FROM {table} WHERE name = ?", [ref.subject]) is None:  # noqa: S608
+    if unit.one(f"SELECT 1 FROM {table} WHERE name = ?", [ref.subject]) is None:
         raise InvariantError(f"{ref.path} is not in the store", fix="declare or pin it first")
 
 
@@ -191,7 +191,7 @@ def _delete_progress(unit: Unit, subject: str) -> None:
 
 def _follow(unit: Unit, ref: StepRef, *, moves: bool) -> tuple[str, str]:
     """The state before and after; `inventory.lifecycle` alone knows the way."""
-    row = unit.one(f"SELECT state FROM {TABLES[ref.kind]} WHERE name = ?", [ref.subject])  # noqa: S608
+    row = unit.one(f"SELECT state FROM {TABLES[ref.kind]} WHERE name = ?", [ref.subject])
     if row is None:
         raise InvariantError(f"{ref.path} is not in the store", fix="report this: it is our bug")
     before: str = row["state"]
@@ -206,7 +206,7 @@ def _write_back(unit: Unit, ref: StepRef, state: str, ending: _Ending) -> None:
     # A cancelled step says nothing about the machine, so the problem that stands is left.
     problem = None if ending.outcome == "cancelled" else ending.problem
     unit.execute(
-        f"UPDATE {TABLES[ref.kind]} SET changed_at = iif(state = ?, changed_at, ?), state = ?,"  # noqa: S608
+        f"UPDATE {TABLES[ref.kind]} SET changed_at = iif(state = ?, changed_at, ?), state = ?,"
         " problem = coalesce(?, problem), record = json_patch(record, ?) WHERE name = ?",
         [state, unit.at, state, problem, to_json(ending.record), ref.subject],
     )

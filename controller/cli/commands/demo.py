@@ -1,50 +1,106 @@
-"""`cto demo`: two simulated sites become two clusters while you watch; the use case does the work."""
+"""`cto demo`: two simulated sites become two clusters while you watch. Shows; `controller.app.demo` does."""
 
 import json
-import sys
+import time
 from typing import Any
 
 import click
 
 from controller.cli.base import App, command, pass_app
 from controller.cli.loop import on_loop
+from controller.cli.output import document, human_seconds
 from controller.cli.progress import follower
+from web.ports import EXIT_DONE, EXIT_NODE
 
 
-@command("demo", example="cto demo\ncto demo --once --output json")
-@click.option(
-    "--once", is_flag=True, help="End when both clusters are verified, instead of serving the page."
-)
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8180,
-    show_default=True,
-    help="Of the page; 0: any free one.",
-)
+@command("demo", example="cto demo\ncto demo --once --output json\ncto demo --stop")
+@click.option("--once", is_flag=True, help="Take everything down when the clusters are verified.")
+@click.option("--stop", is_flag=True, help="End the page and the lab that an earlier demo left running.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8180, show_default=True, help="Of the page; 0: any free one.")
 @pass_app
-def demo(app: App, once: bool, port: int) -> int:
+def demo(app: App, once: bool, stop: bool, port: int) -> int:
     """Provision two simulated sites: a cluster of four nodes and a one-node appliance.
 
-    With --once, exit code 0 means exactly that both clusters were verified.
+    It has a home of its own (`demo` below $CTO_HOME) and starts afresh each time. With --once, exit code 0
+    means exactly that both clusters were verified.
     """
-    from controller.app.demo import run_demo
-    from web.asgi import build
+    from controller.app.demo import clear_demo, start_page, stop_demo
+    from controller.store import Home
 
-    def say(text: str) -> None:
-        if not app.json:
-            click.echo(text)
-
-    with app.services() as services:
-        shown = follower(app, services.queries, (), after=services.queries.last_event_id())
-        pages = None if once else build(services.queries, clock=services.clock.now)
-        try:
-            result: Any = on_loop(
-                services, lambda: run_demo(services, on_update=shown.update, say=say, pages=pages, port=port)
-            )
-        finally:
-            shown.close()
+    home = Home.locate(app.home).root / "demo"
+    if stop:
+        return _stopped(app, stop_demo(home))
+    clear_demo(home)
+    app.home = home
+    try:
+        result = _provision(app)
+    except BaseException:
+        stop_demo(home)
+        raise
+    if once or not result.worked:
+        stop_demo(home)
+    elif not app.json:
+        _what_now(str(home), start_page(home, port))
     if app.json:
         click.echo(json.dumps(result.to_dict(), separators=(",", ":")))
-        sys.stdout.flush()
-    return int(result.exit_code)
+    return EXIT_DONE if result.worked else EXIT_NODE
+
+
+def _stopped(app: App, ran: bool) -> int:
+    if app.json:
+        document({"stopped": ran})
+    else:
+        click.echo("stopped" if ran else "no demo is running")
+    return EXIT_DONE
+
+
+def _provision(app: App) -> Any:
+    from controller.app.demo import run_demo
+
+    began = time.monotonic()
+    if not app.json:
+        click.echo("Starting two sites of simulated machines (real SSH, mDNS, disks and Talos API on loopback)…")
+    with app.services() as services:
+        shown: Any = None
+
+        def planned(plan: Any) -> None:
+            nonlocal shown
+            if not app.json:
+                _plan_in_brief(plan.to_dict())
+            shown = follower(app, services.queries, [n.name for n in plan.nodes], after=services.queries.last_event_id())
+
+        def update() -> None:
+            if shown is not None:
+                shown.update()
+
+        try:
+            result = on_loop(services, lambda: run_demo(services, on_update=update, planned=planned))
+        finally:
+            if shown is not None:
+                shown.close()
+    if not app.json:
+        took = human_seconds(time.monotonic() - began)
+        word = click.style("verified", fg="green") if result.worked else click.style("not verified", fg="red")
+        click.echo(f"{result.verified} of {result.clusters} clusters {word}, {result.nodes} nodes, {took}.")
+    return result
+
+
+def _plan_in_brief(plan: dict[str, Any]) -> None:
+    for node in plan["nodes"]:
+        disk = node["disk"]
+        where = f"{disk['model']} ({disk['reason']})" if disk else "no disk"
+        click.echo(f"  {node['site']:<10} {node['name']:<14} {node['role']:<13} {node['profile']:<18} → {where}")
+
+
+def _what_now(home: str, url: str) -> None:
+    click.echo(f"\nThe fleet is live at {click.style(url, bold=True)}\n")
+    click.echo("Try next:")
+    click.echo(f"  export CTO_HOME={home} PATH=\"$PWD/.venv/bin:$PATH\"")
+    for text, why in (
+        ("cto status", "the fleet at a glance"),
+        ("cto plan -f $CTO_HOME/lab/site.yaml", "nothing to do, and it says so"),
+        ("cto lab status", "the simulated machines"),
+        ("cto events --follow", "what happens, as it happens"),
+        ("cto demo --stop", "end the page and the lab"),
+    ):
+        click.echo(f"  {text:<40} {why}")

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from iso.lab.api import LabDisk, LabMachine
@@ -17,22 +16,10 @@ from iso.lab.talos import pki, storage
 from iso.lab.talos.api import ApiServer
 from iso.lab.talos.cluster import Cluster, KubeNodeState, Member
 from iso.lab.talos.config import ConfigError, MachineConfig, load
-from iso.lab.talos.shared import Shared
+from iso.lab.talos.shared import Release, Shared
 from roles.fat import FatError
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """What the image on the disk says of itself."""
-
-    tag: str = "v1.13.9"
-    needs_metal_iso: bool = False  # its kernel arguments name metal-iso: no such volume is an error, too
-
-    @property
-    def minor(self) -> int:
-        return int(self.tag.split(".")[1])
 
 
 class TalosInstance:
@@ -176,7 +163,7 @@ class TalosInstance:
             await self.shared.signal.until(lambda: self.shared.issuer(config) is not None)
         issuer = self.shared.issuer(config)
         ca = pki.Pair(config.ca_crt, config.ca_key) if config.control_plane or issuer is None else issuer
-        if self.machine.faults.take("refuse", "talos") is not None:
+        if self.machine.faults.take("refuse-talos") is not None:
             self.machine.log("talos-refuses")
             await asyncio.Event().wait()
         sans = (self.machine.address, "127.0.0.1", self.hostname, *config.cert_sans)
@@ -247,7 +234,7 @@ class TalosInstance:
         cluster.nodes[self.hostname] = self.node
         cluster.touch(self.node)
         await self.shared.clock.sleep(self.shared.timings.ready)
-        if config.cni != "none" and self.machine.faults.take("never-ready", "talos") is None:
+        if config.cni != "none" and self.machine.faults.take("never-ready") is None:
             self.node.ready = True
             cluster.touch(self.node)
 
@@ -304,9 +291,6 @@ class TalosInstance:
         if self.cluster is not None:
             self.cluster.nodes.pop(self.hostname, None)
             self.node = None
-
-    def claim_free(self, volume_id: str) -> bool:
-        return volume_id != self.claimed
 
     def later(self, stage: str, *, off: bool = False) -> None:
         """Go down a moment after the answer was sent."""

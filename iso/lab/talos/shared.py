@@ -32,6 +32,18 @@ class Timings:
     down: float = 0.05  # answer sent → reboot ordered
 
 
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What the image on the disk says of itself."""
+
+    tag: str = "v1.13.9"
+    needs_metal_iso: bool = False  # its kernel arguments name metal-iso: no such volume is an error, too
+
+    @property
+    def minor(self) -> int:
+        return int(self.tag.split(".")[1])
+
+
 class Shared:
     def __init__(self, clock: Clock, timings: Timings) -> None:
         self.clock = clock

@@ -9,8 +9,8 @@ import datetime as dt
 
 from iso.lab.api import LabDisk, LabMachine
 from iso.lab.talos import storage
-from iso.lab.talos.instance import Release, TalosInstance
-from iso.lab.talos.shared import Clock, Shared, Timings
+from iso.lab.talos.instance import TalosInstance
+from iso.lab.talos.shared import Clock, Release, Shared, Timings
 
 MARKER = b"lab-talos: "  # in the first 64 KiB of EFI or BOOT: "lab-talos: v1.13.9 talos.config=metal-iso\n"
 _MARKER_WITHIN = 64 << 10

@@ -39,7 +39,9 @@ def test_every_fixture_says_captured_or_composed():
     said = yaml.safe_load((ROOT / "tests/fixtures/facts/provenance.yaml").read_text())
     machines = {path.stem for path in (ROOT / "tests/fixtures/facts").glob("*/*.txt")}
     assert machines == set(said)
-    assert all(entry["provenance"] == "captured" and entry["how"] or entry["sources"] for entry in said.values())
+    assert all(
+        (entry["provenance"] == "captured" and entry["how"]) or entry["sources"] for entry in said.values()
+    )
 
 
 @EACH

@@ -41,7 +41,9 @@ def test_an_untouched_chain_is_whole(engine: Store) -> None:
     assert report.rows == report.head.seq == engine._row("SELECT count(*) FROM audit")[0]  # type: ignore[index]
 
 
-@pytest.mark.parametrize("column", ["at", "actor", "action", "object", "before", "after", "reason", "run", "epoch", "hash"])
+@pytest.mark.parametrize(
+    "column", ["at", "actor", "action", "object", "before", "after", "reason", "run", "epoch", "hash"]
+)
 def test_an_edit_is_found_in_every_column(engine: Store, column: str) -> None:
     value = 77 if column == "epoch" else "00" * 32
     without_triggers(engine).execute(f"UPDATE audit SET {column} = ? WHERE seq = 3", [value])

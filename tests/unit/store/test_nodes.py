@@ -35,7 +35,9 @@ def test_declare_removes_nothing_and_names_what_is_missing(store: Store) -> None
     result = store.declare(fleet("n1", address="127.0.0.9"), actor="alice")
     assert (result.changed, result.missing) == (("n1",), ("n2",))
     gone = store.node("n2")
-    assert gone is not None and not gone.declared and gone.state is NodeState.PINNED
+    assert gone is not None
+    assert not gone.declared
+    assert gone.state is NodeState.PINNED
     assert store.node("n1").address == "127.0.0.9"  # type: ignore[union-attr]
 
 
@@ -48,7 +50,15 @@ def test_a_key_in_the_site_file_pins_but_never_replaces(store: Store) -> None:
 
 
 def test_a_node_is_pinned_before_the_site_files_know_it(store: Store) -> None:
-    store.pin("n9", address="127.0.0.9", port=2222, jump="ops@gw", host_key=KEY_A, actor="bob", reason="words compared")
+    store.pin(
+        "n9",
+        address="127.0.0.9",
+        port=2222,
+        jump="ops@gw",
+        host_key=KEY_A,
+        actor="bob",
+        reason="words compared",
+    )
     node = store.node("n9")
     assert node is not None
     assert (node.state, node.ssh_port, node.jump, node.declared) == (NodeState.PINNED, 2222, "ops@gw", False)
@@ -74,7 +84,8 @@ def test_a_pin_is_replaced_only_when_told(store: Store) -> None:
     put(store, NodeState.PREPARED)
     store.pin("n1", address="127.0.0.2", host_key=KEY_B, actor="a", reason="new board", replace=True)
     node = store.node("n1")
-    assert node is not None and (node.host_key, node.state) == (KEY_B, NodeState.PINNED)
+    assert node is not None
+    assert (node.host_key, node.state) == (KEY_B, NodeState.PINNED)
     assert last_audit(store)[2:] == (KEY_A, KEY_B)
 
 
@@ -113,7 +124,8 @@ def test_withdrawn_trust_drops_the_pin(store: Store) -> None:
     store.pin("n1", address="127.0.0.2", host_key=KEY_A, actor="a", reason="r")
     store.move("n1", NodeState.DECLARED, reason="stolen", actor="a")
     node = store.node("n1")
-    assert node is not None and (node.host_key, node.key_words) == ("", "")
+    assert node is not None
+    assert (node.host_key, node.key_words) == ("", "")
 
 
 def test_a_cluster_starts_etcd_once_as_long_as_a_node_lives(engine: Store) -> None:
@@ -143,12 +155,15 @@ def test_touch_keeps_what_it_is_not_told(engine: Store) -> None:
     first = engine.node("n1")
     engine.touch("n1")
     second = engine.node("n1")
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     assert (second.talos, second.profile) == ("v1.13.9", "dell-r660")
     assert second.seen_at > first.seen_at
 
 
 def test_the_tables_cover_the_whole_life() -> None:
     """A state that steps can't leave and moves can't reach would be a trap."""
-    left = {transition.source for transition in NODE_TRANSITIONS} | {s for sources in MOVES.values() for s in sources}
+    left = {transition.source for transition in NODE_TRANSITIONS} | {
+        s for sources in MOVES.values() for s in sources
+    }
     assert left == set(NodeState)

@@ -16,7 +16,12 @@ from tests.unit.store.support import KEY_A, fleet, ref, through
 
 def test_a_fresh_machine_shows_an_empty_fleet(home: Home, open_store: Callable[..., Store]) -> None:
     with StoreQueries(home) as queries:
-        assert (queries.nodes(), queries.sites(), queries.last_event_id(), queries.engine().pid) == ((), (), 0, 0)
+        assert (queries.nodes(), queries.sites(), queries.last_event_id(), queries.engine().pid) == (
+            (),
+            (),
+            0,
+            0,
+        )
         assert not home.root.exists()  # looking makes nothing
         open_store().declare(fleet("n1"), actor="a")
         assert [node.name for node in queries.nodes()] == ["n1"]
@@ -27,7 +32,12 @@ def test_the_fleet_as_pages_show_it(engine: Store) -> None:
     engine.touch("n1", talos="v1.13.9")
     with StoreQueries(engine.home) as queries:
         (node,), (cluster,), (site,) = queries.nodes(), queries.clusters(), queries.sites()
-        assert (node.state, node.talos, node.cluster, node.host_key_words[:4]) == ("inspected", "v1.13.9", "kn", "KEY ")
+        assert (node.state, node.talos, node.cluster, node.host_key_words[:4]) == (
+            "inspected",
+            "v1.13.9",
+            "kn",
+            "KEY ",
+        )
         assert (cluster.state, cluster.nodes, cluster.ready) == ("planned", 1, 0)
         assert (site.name, site.clusters, site.nodes, site.ready) == ("berlin", ("kn",), 1, 0)
         assert queries.run("id-2").state == "running"
@@ -64,7 +74,9 @@ def test_facts_keep_their_history(engine: Store) -> None:
 def test_each_thread_reads_through_its_own_connection(engine: Store) -> None:
     seen: list[str] = []
     with StoreQueries(engine.home) as queries:
-        threads = [threading.Thread(target=lambda: seen.extend(n.name for n in queries.nodes())) for _ in range(4)]
+        threads = [
+            threading.Thread(target=lambda: seen.extend(n.name for n in queries.nodes())) for _ in range(4)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -86,7 +98,9 @@ def test_reading_is_light(engine: Store) -> None:
         "heavy = {'sqlite_utils', 'pydantic', 'asyncssh', 'nacl', 'asyncio', 'rfc8785', 'platformdirs', 'mnemonic'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(engine.home.root)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(engine.home.root)], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 

@@ -14,10 +14,13 @@ def test_runs_are_taken_in_order_and_once(store: Store) -> None:
     first, second = (store.queue_run("apply", {"sites": [name]}, actor="a") for name in ("berlin", "munich"))
     taken = [store.next_run(), store.next_run(), store.next_run()]
     assert [run and run.id for run in taken] == [first, second, None]
-    assert taken[0] is not None and (taken[0].state, taken[0].selection) == ("running", {"sites": ["berlin"]})
+    assert taken[0] is not None
+    assert (taken[0].state, taken[0].selection) == ("running", {"sites": ["berlin"]})
 
 
-def test_an_interrupted_run_comes_back_before_younger_ones(store: Store, open_store: Callable[..., Store]) -> None:
+def test_an_interrupted_run_comes_back_before_younger_ones(
+    store: Store, open_store: Callable[..., Store]
+) -> None:
     store.start_engine(1, ballast=4096)
     old = store.queue_run("apply", {}, actor="a", options={"yes": True})
     store.next_run()
@@ -27,7 +30,8 @@ def test_an_interrupted_run_comes_back_before_younger_ones(store: Store, open_st
     assert [run.id for run in after.interrupted_runs()] == [old]
     after.requeue(old)
     again = after.next_run()
-    assert again is not None and (again.id, again.options, again.epoch) == (old, {"yes": True}, 2)
+    assert again is not None
+    assert (again.id, again.options, again.epoch) == (old, {"yes": True}, 2)
     assert after.interrupted_runs() == ()
 
 
@@ -70,7 +74,8 @@ def test_plans_are_kept_with_their_digest(store: Store) -> None:
     store.save_plan(run, "e" * 64, {"nodes": [2]})
     with StoreQueries(store.home) as queries:
         plan = queries.plan(run)
-        assert plan is not None and (plan["digest"], plan["body"]) == ("e" * 64, {"nodes": [2]})
+        assert plan is not None
+        assert (plan["digest"], plan["body"]) == ("e" * 64, {"nodes": [2]})
         assert queries.plan("x") is None
     assert [e.kind for e in store.events()][-2:] == ["PlanMade", "PlanMade"]
 

@@ -18,7 +18,8 @@ KEY = SealKey(bytes(range(32)))
 def test_round_trip_and_listing(store: Store) -> None:
     store.put_secret("cluster/kn/pki", CANARY)
     assert store.get_secret("cluster/kn/pki") == CANARY
-    assert store.has_secret("cluster/kn/pki") and not store.has_secret("x")
+    assert store.has_secret("cluster/kn/pki")
+    assert not store.has_secret("x")
     assert [info.name for info in store.list_secrets()] == ["cluster/kn/pki"]
     with pytest.raises(StoreError, match="no such secret"):
         store.get_secret("x")
@@ -40,7 +41,9 @@ def test_no_byte_of_it_is_on_the_disk(store: Store) -> None:
     assert len(files) >= 4
     assert [path.name for path in files if b"CANARY" in path.read_bytes()] == []
     key = SealKey.load(store.home).raw
-    found = [path.name for path in files if key in path.read_bytes() or key.hex().encode() in path.read_bytes()]
+    found = [
+        path.name for path in files if key in path.read_bytes() or key.hex().encode() in path.read_bytes()
+    ]
     assert found == ["key"]
 
 

@@ -1,13 +1,16 @@
 """Intent before act, one transaction for state, event and audit, and what is left open after a crash."""
 
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from controller.adapters.home import Home
 from controller.adapters.store import Store, StoreQueries
-from inventory.errors import BusyError, InvariantError, RefusedError
+from inventory.errors import BusyError, InvariantError, RefusedError, StoreError
 from inventory.lifecycle import CLUSTER_TRANSITIONS, INSTALL_PATH, ClusterState, NodeState
-from tests.unit.store.support import KEY_A, fleet, ref, through
+from tests.unit.store.support import KEY_A, SteppingClock, fleet, ref, through
 
 
 def test_a_node_goes_its_whole_way(engine: Store) -> None:
@@ -17,7 +20,8 @@ def test_a_node_goes_its_whole_way(engine: Store) -> None:
         engine.finish(step, outcome="done", detail={"ok": True}, record={transition.step: "done"})
         assert engine.node("n1").state == transition.target  # type: ignore[union-attr]
     node = engine.node("n1")
-    assert node is not None and set(node.record) == {t.step for t in INSTALL_PATH}
+    assert node is not None
+    assert set(node.record) == {t.step for t in INSTALL_PATH}
     assert engine.open_steps() == ()
     assert [s.detail for s in engine.steps("node/n1")] == [{"plan": "abc", "ok": True}] * len(INSTALL_PATH)
     assert engine.audit_verify().ok
@@ -25,9 +29,15 @@ def test_a_node_goes_its_whole_way(engine: Store) -> None:
 
 def test_a_cluster_goes_its_whole_way(engine: Store) -> None:
     for transition in CLUSTER_TRANSITIONS:
-        engine.finish(engine.begin(ref(transition.step, kind="cluster", subject="kn"), detail={}), outcome="done", detail={})
+        engine.finish(
+            engine.begin(ref(transition.step, kind="cluster", subject="kn"), detail={}),
+            outcome="done",
+            detail={},
+        )
     cluster = engine.cluster("kn")
-    assert cluster is not None and cluster.state is ClusterState.READY and cluster.verified_at
+    assert cluster is not None
+    assert cluster.state is ClusterState.READY
+    assert cluster.verified_at
     kinds = [event.kind for event in engine.events()]
     assert kinds.count("ClusterBootstrapped") == 1
     assert kinds[-1] == "Verified"
@@ -100,11 +110,14 @@ def test_a_step_that_the_life_cycle_does_not_know_changes_nothing(engine: Store)
 
 def test_a_step_beside_the_life_cycle(engine: Store) -> None:
     step = engine.begin(ref("gather-again"), detail={})
-    engine.finish(step, outcome="done", detail={}, advance=False, record={"disk": {"path": "/dev/sda", "size": 9}})
+    engine.finish(
+        step, outcome="done", detail={}, advance=False, record={"disk": {"path": "/dev/sda", "size": 9}}
+    )
     step = engine.begin(ref("gather-again"), detail={})
     engine.finish(step, outcome="done", detail={}, advance=False, record={"disk": {"size": None}})
     node = engine.node("n1")
-    assert node is not None and node.state is NodeState.PINNED
+    assert node is not None
+    assert node.state is NodeState.PINNED
     assert node.record == {"disk": {"path": "/dev/sda"}}  # merged; None takes a value away
 
 
@@ -136,7 +149,12 @@ def test_progress_belongs_to_the_running_attempt(engine: Store) -> None:
     engine.progress("node/n1", "inspect", 40, 100)
     with StoreQueries(engine.home) as queries:
         view = queries.node("n1")
-        assert (view.step, view.step_started_at, view.done, view.total) == ("inspect", step.started_at, 40, 100)
+        assert (view.step, view.step_started_at, view.done, view.total) == (
+            "inspect",
+            step.started_at,
+            40,
+            100,
+        )
         engine.finish(step, outcome="failed", detail={"what": "gone"})
         view = queries.node("n1")
         assert (view.step, view.done, view.total, view.problem) == ("", 0, 0, "gone")
@@ -155,6 +173,35 @@ def test_a_full_disk_lets_the_running_step_end_and_none_begin(engine: Store) -> 
     assert not engine.home.has_ballast()  # given back to make room
     assert engine.open_steps() == (step,)  # and nothing was half recorded
     engine.finish(step, outcome="done", detail={})
+
+
+@pytest.mark.root
+@pytest.mark.needs("mount", "umount")
+def test_a_disk_that_is_really_full(
+    tmp_path: Path, clock: SteppingClock, open_store: Callable[..., Store]
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs", str(disk)], check=True)
+    try:
+        store = open_store(Home(disk / "home"))
+        store.declare(fleet("n1", host_keys={"n1": KEY_A}), actor="a")
+        store.start_engine(1, ballast=2 << 20)
+        run = store.queue_run("apply", {}, actor="a")
+        step = store.begin(ref("inspect", run=run), detail={})
+        with pytest.raises(OSError, match="No space"), (disk / "hog").open("wb", buffering=0) as hog:
+            while True:
+                hog.write(bytes(4096))
+        store.finish(step, outcome="done", detail={"text": "x" * 300_000})  # from the reserve
+        assert store.node("n1").state is NodeState.INSPECTED  # type: ignore[union-attr]
+        with pytest.raises(StoreError, match="no room for new steps"):
+            store.begin(ref("prepare", run=run), detail={})
+        assert store.open_steps() == ()
+        (disk / "hog").unlink()
+        store.begin(ref("prepare", run=run), detail={})  # and it goes on by itself
+        store.close()
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_no_step_begins_without_room_for_its_end(engine: Store) -> None:

@@ -46,7 +46,9 @@ def test_the_class_has_the_table_s_fields(name):
     made = message(name).DESCRIPTOR
     assert made.full_name == name
     fields = wire().messages[name]
-    assert {(field.name, field.number) for field in made.fields} == {(field.name, field.number) for field in fields}
+    assert {(field.name, field.number) for field in made.fields} == {
+        (field.name, field.number) for field in fields
+    }
     for field in fields:
         found = made.fields_by_name[field.name]
         assert found.is_repeated == field.repeated
@@ -87,7 +89,9 @@ def test_equal_to_the_oracle(name, theirs):
         assert own.repeated == str(field.type).startswith(("List[", "typing.List", "Dict["))
         seen.add(about.number)
     extra = set(ours) - seen
-    assert extra == LATER.get(name, set()) or name.startswith(GROWING) or name in {"machine.EtcdMemberStatus"}, extra
+    assert (
+        extra == LATER.get(name, set()) or name.startswith(GROWING) or name in {"machine.EtcdMemberStatus"}
+    ), extra
 
 
 def test_values_that_are_not_known_are_shown_as_numbers():
