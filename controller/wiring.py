@@ -44,6 +44,12 @@ class Wiring:
         return StoreQueries(self.home)
 
     @cached_property
+    def ssh_public_key(self) -> str:
+        from controller.adapters.ssh_keys import ensure_key
+
+        return ensure_key(self.home.ssh_key)
+
+    @cached_property
     def ssh(self) -> "Ssh":
         from controller.adapters.ssh import AsyncSsh
         from controller.adapters.ssh_keys import ensure_key

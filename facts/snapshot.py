@@ -126,7 +126,10 @@ def _revive(model: Any, data: Any) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise FactError(f"a stored fact does not fit {model.__name__}: {where}: {first['msg']}") from error
+        raise FactError(
+            f"a stored fact does not fit {model.__name__}: {where}: {first['msg']}",
+            fix="gather the facts again",
+        ) from error
 
 
 @cache

@@ -31,7 +31,8 @@ class FactSpec(Generic[T_co]):
 
     `strict`: the command must exit 0 and its output be complete. Otherwise whatever came is parsed, and
     only an empty answer with a non-zero status is a problem.
-    `seconds`: time limit for commands that can hang (firmware, disks); 0 for plain file reads.
+    `seconds`: how long the command can take at worst. One that may hang (disks, management controllers)
+    puts its tools under timeout(1); what only reads the kernel's files does not hang.
     `cap`: bytes of standard output kept.
     """
 

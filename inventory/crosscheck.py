@@ -189,6 +189,19 @@ def _images(effective: Effective) -> Iterator[Finding]:
             yield Finding("nodes", name, ("delivery", "trustSegment"), what, fix, warning=True)
 
 
+def _wipes(effective: Effective) -> Iterator[Finding]:
+    """Permission to destroy data belongs beside the machine that it is about."""
+    told: set[tuple[str, int]] = set()
+    for name, tree in effective.nodes.items():
+        origin = effective.stacks["nodes"][name].where(("disk", "wipe"))
+        at = (origin.file, origin.line)
+        if tree["disk"]["wipe"] and not origin.layer.startswith("node ") and at not in told:
+            told.add(at)
+            what = f"{origin.layer} allows data to be overwritten on every machine it covers"
+            fix = "write `disk: {wipe: true}` on each node that may lose its data"
+            yield Finding("nodes", name, ("disk", "wipe"), what, fix, warning=True)
+
+
 def _settings(effective: Effective) -> Iterator[Finding]:
     for name, tree in effective.nodes.items():
         settings = tree.get("settings", {})
@@ -214,5 +227,6 @@ CHECKS: tuple[Callable[[Effective], Iterator[Finding]], ...] = (
     _networks,
     _addresses,
     _images,
+    _wipes,
     _settings,
 )

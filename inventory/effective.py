@@ -2,7 +2,7 @@
 each merged part still fits its model; what parts mean together is `inventory.crosscheck`'s.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
@@ -53,7 +53,7 @@ class Effective:
         }
         self.sites = self._trees(EffectiveSite, stacks.sites, problems)
         self.nodes = self._trees(EffectiveNode, stacks.nodes, problems)
-        self.members = {name: self._members(name) for name in stacks.clusters}
+        self.members = self._members(stacks.clusters)
         for name, stack in stacks.clusters.items():
             stacks.clusters[name] = Stack((self._derived(name), *stack.layers))
         self.clusters = self._trees(EffectiveCluster, stacks.clusters, problems)
@@ -62,7 +62,10 @@ class Effective:
         return {"sites": self.sites, "clusters": self.clusters, "nodes": self.nodes}
 
     def fleet(self) -> f.Fleet:
-        sites = {name: self._site(name, tree) for name, tree in self.sites.items()}
+        clusters_of: dict[str, list[str]] = {name: [] for name in self.sites}
+        for name, tree in self.clusters.items():
+            clusters_of[tree["site"]].append(name)
+        sites = {name: self._site(name, tree, clusters_of[name]) for name, tree in self.sites.items()}
         clusters = {name: self._cluster(name, tree) for name, tree in self.clusters.items()}
         nodes = {
             name: _node(name, self.clusters[tree["cluster"]]["site"], tree)
@@ -82,10 +85,15 @@ class Effective:
                 problems.add(problems_of(error, model, SourceDocument(merged, origin.file, origin.line)))
         return trees
 
-    def _members(self, cluster: str) -> tuple[str, ...]:
-        """Control planes first, in the order of the files."""
-        mine = [name for name, tree in self.nodes.items() if tree["cluster"] == cluster]
-        return tuple(sorted(mine, key=lambda name: self.nodes[name]["role"] not in CONTROL_PLANES))
+    def _members(self, clusters: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Cluster → its nodes, control planes first, else in the order of the files."""
+        found: dict[str, list[str]] = {name: [] for name in clusters}
+        for name, tree in self.nodes.items():
+            found[tree["cluster"]].append(name)
+        return {
+            cluster: tuple(sorted(names, key=lambda name: self.nodes[name]["role"] not in CONTROL_PLANES))
+            for cluster, names in found.items()
+        }
 
     def control_planes(self, cluster: str) -> tuple[str, ...]:
         return tuple(name for name in self.members[cluster] if self.nodes[name]["role"] in CONTROL_PLANES)
@@ -103,9 +111,8 @@ class Effective:
                 data["endpoint"] = f"https://{host}:{API_PORT}"
         return Layer("derived from its nodes", data)
 
-    def _site(self, name: str, tree: Tree) -> f.Site:
-        mine = tuple(cluster for cluster, other in self.clusters.items() if other["site"] == name)
-        return f.Site(name, self.organization, tree.get("timezone", ""), mine, tree["labels"])
+    def _site(self, name: str, tree: Tree, clusters: list[str]) -> f.Site:
+        return f.Site(name, self.organization, tree.get("timezone", ""), tuple(clusters), tree["labels"])
 
     def _cluster(self, name: str, tree: Tree) -> f.Cluster:
         own = {"site", "endpoint", "kubernetes", "allowSchedulingOnControlPlanes", "labels"}

@@ -38,10 +38,10 @@ CLUSTER_DEFAULTS: Mapping[str, Any] = {
 class Draft:
     """A cluster before its stack is built: its own part, its site and its nodes' parts."""
 
+    name: str
     part: Part
     site: str
-    labels: list[Layer]
-    nodes: list[tuple[Part, list[Layer]]]
+    nodes: list[Part]
 
 
 @dataclass(slots=True)
@@ -80,8 +80,8 @@ class _Expansion:
             self._node_document(node)
         for name, draft in self.drafts.items():
             stacks.clusters[name] = self._cluster_stack(draft)
-            for part, labels in draft.nodes:
-                self._add_node(stacks, draft, part, labels)
+            for part in draft.nodes:
+                self._add_node(stacks, draft, part)
         self._check_site_nodes()
         self._warn_unused()
         return stacks
@@ -112,10 +112,9 @@ class _Expansion:
                 base.append(filled)
                 self._template_clusters(site, filled)
         self.bases[site.name] = [*base, own]
-        layers = [own.only("template", "parameters", "timezone"), *_labels(site, own.name)]
-        if self.organization:
-            layers.insert(0, base[0].only("timezone"))
-        return Stack(tuple(layers))
+        inherited = [base[0].only("timezone")] if self.organization else []
+        labels = [layer for part in self.bases[site.name] for layer in _labels(part)]
+        return Stack((*inherited, own.only("template", "parameters", "timezone"), *labels))
 
     def _template_of(self, site: Declared[Site]) -> Declared[SiteTemplate] | None:
         name = site.model.spec.template
@@ -137,11 +136,11 @@ class _Expansion:
             name = str(cluster["name"])
             nodes = cluster.get("nodes") or Nodes([], [])
             parts = [
-                (Part(f"node {node['name']}", node, body.source, (*prefix, "nodes", position)), list[Layer]())
+                Part(f"node {node['name']}", node, body.source, (*prefix, "nodes", position))
                 for position, node in zip(nodes.positions, nodes, strict=True)
             ]
             part = Part(f"cluster {name}", cluster, body.source, prefix)
-            self._add_draft(name, Draft(part, site.name, [], parts))
+            self._add_draft(Draft(name, part, site.name, parts))
 
     # Clusters and nodes
 
@@ -153,10 +152,10 @@ class _Expansion:
             return
         part = _spec(cluster, f"cluster {cluster.name}")
         nodes = [
-            (Part(f"node {node['name']}", node, cluster.source, ("spec", "nodes", index)), list[Layer]())
+            Part(f"node {node['name']}", node, cluster.source, ("spec", "nodes", index))
             for index, node in enumerate(part.data.get("nodes") or [])
         ]
-        self._add_draft(cluster.name, Draft(part, site, _labels(cluster, part.name), nodes))
+        self._add_draft(Draft(cluster.name, part, site, nodes))
 
     def _node_document(self, node: Declared[Node]) -> None:
         cluster = node.model.spec.cluster
@@ -166,13 +165,12 @@ class _Expansion:
             self.problems.note(node.source, ("spec", "cluster"), f"there is no Cluster {cluster!r}", fix)
             return
         part = _spec(node, f"node {node.name}")
-        named = Part(part.name, {**part.data, "name": node.name}, part.source, part.prefix)
-        draft.nodes.append((named, _labels(node, part.name)))
+        draft.nodes.append(Part(part.name, {**part.data, "name": node.name}, part.source, part.prefix))
 
-    def _add_draft(self, name: str, draft: Draft) -> None:
-        earlier = self.drafts.setdefault(name, draft)
+    def _add_draft(self, draft: Draft) -> None:
+        earlier = self.drafts.setdefault(draft.name, draft)
         if earlier is not draft:
-            self._declared_twice("cluster", name, draft.part, earlier.part.at("name"))
+            self._declared_twice("cluster", draft.name, draft.part, earlier.part.at("name"))
 
     def _declared_twice(self, kind: str, name: str, part: Part, first: str) -> None:
         fix = f"rename or remove one; the first is at {first}"
@@ -181,42 +179,33 @@ class _Expansion:
     def _cluster_stack(self, draft: Draft) -> Stack:
         layers = [Layer(BUILT_IN, CLUSTER_DEFAULTS)]
         for part in self.bases[draft.site]:
-            layers += part.layer("clusterDefaults")
-        return Stack(
-            (
-                *layers,
-                draft.part.without("nodes", "defaults", "roles", "name", site=draft.site),
-                *draft.labels,
-            )
-        )
+            layers += [*part.layer("clusterDefaults"), *_labels(part)]
+        own = draft.part.without("nodes", "defaults", "roles", "name", site=draft.site)
+        return Stack((*layers, own, *_labels(draft.part)))
 
-    def _add_node(self, stacks: Stacks, draft: Draft, part: Part, labels: list[Layer]) -> None:
+    def _add_node(self, stacks: Stacks, draft: Draft, part: Part) -> None:
         name = str(part.data["name"])
         if name in stacks.nodes:
             first = stacks.nodes[name].where(("role",))
             self._declared_twice("node", name, part, f"{first.file}:{first.line}")
             return
-        site = self.sites[draft.site]
-        inherited = list(self._inherited(site, draft, str(part.data.get("role"))))
-        cluster = draft.part.name.removeprefix("cluster ")
-        own = [part.without("name", "count", cluster=cluster), *labels]
-        own += _spec(site, f"{part.name} at site {site.name}").layer("nodes", name)
-        wanted = Stack((*inherited, *own))
-        stacks.nodes[name] = Stack((*inherited, *self._class_layer(name, wanted), *own))
+        site = _spec(self.sites[draft.site], f"{part.name} at site {draft.site}")
+        inherited = list(self._inherited(draft, str(part.data.get("role"))))
+        own = [part.without("name", "count", cluster=draft.name), *_labels(part), *site.layer("nodes", name)]
+        class_ = self._class_layers(name, Stack((*inherited, *own)))
+        stacks.nodes[name] = Stack((*inherited, *class_, *own))
 
-    def _inherited(self, site: Declared[Site], draft: Draft, role: str) -> Iterator[Layer]:
+    def _inherited(self, draft: Draft, role: str) -> Iterator[Layer]:
         """Everything below the node's class: built-in, then wide to narrow, roles after that."""
-        parts = [*self.bases[site.name], draft.part]
+        parts = [*self.bases[draft.site], draft.part]
         yield Layer(BUILT_IN, NODE_DEFAULTS)
         for part in parts:
+            yield from _labels(part)
             yield from part.layer("defaults")
-            if part.name == f"site {site.name}":
-                yield from _labels(site, part.name)
-        yield from draft.labels
         for part in parts:
             yield from part.layer("roles", role, title=f"role {role} of {part.name}")
 
-    def _class_layer(self, node: str, stack: Stack) -> list[Layer]:
+    def _class_layers(self, node: str, stack: Stack) -> list[Layer]:
         name = stack.merged().get("nodeClass")
         if name is None:
             return []
@@ -228,21 +217,21 @@ class _Expansion:
             self.problems.add([Problem(file=origin.file, line=origin.line, path=path, what=what, fix=fix)])
             return []
         self.used_classes.add(name)
-        title = f"class {name}"
-        return [*_labels(found, title), *Part("", found.source.data, found.source).layer("spec", title=title)]
+        part = _spec(found, f"class {name}")
+        return [*_labels(part), *part.layer()]
 
     # Leftovers
 
     def _check_site_nodes(self) -> None:
         for site in self.sites.values():
-            here = [name for name, draft in self.drafts.items() if draft.site == site.name]
-            known = [str(part.data["name"]) for name in here for part, _ in self.drafts[name].nodes]
-            for name in site.model.spec.nodes or {}:
+            if not site.model.spec.nodes:
+                continue
+            here = [draft for draft in self.drafts.values() if draft.site == site.name]
+            known = [str(part.data["name"]) for draft in here for part in draft.nodes]
+            for name in site.model.spec.nodes:
                 if name not in known:
-                    what = f"site {site.name} has no node {name!r}"
-                    self.problems.note(
-                        site.source, ("spec", "nodes", name), what, suggest(name, known, "node")
-                    )
+                    what, fix = f"site {site.name} has no node {name!r}", suggest(name, known, "node")
+                    self.problems.note(site.source, ("spec", "nodes", name), what, fix)
 
     def _warn_unused(self) -> None:
         used = {site.model.spec.template for site in self.sites.values()}
@@ -261,7 +250,7 @@ def _spec(item: Declared[Any], name: str) -> Part:
     return Part(name, item.source.data.get("spec") or {}, item.source, ("spec",))
 
 
-def _labels(item: Declared[Any], name: str) -> list[Layer]:
-    """The labels of a document's metadata as a layer of its own."""
-    labels = item.source.data["metadata"].get("labels")
-    return [Layer(name, {"labels": labels}, item.source, ("metadata",))] if labels else []
+def _labels(part: Part) -> list[Layer]:
+    """The labels in the metadata of a part's document, if the part is the whole document's."""
+    labels = part.source.data["metadata"].get("labels") if part.prefix == ("spec",) else None
+    return [Layer(part.name, {"labels": labels}, part.source, ("metadata",))] if labels else []

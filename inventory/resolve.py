@@ -40,9 +40,9 @@ class Resolved:
         return {
             "organization": self.fleet.organization,
             **self._effective.trees(),
-            "maintenanceWindows": {window.name: asdict(window) for window in self.windows},
-            "blackouts": {blackout.name: asdict(blackout) for blackout in self.blackouts},
-            "updatePolicies": {policy.name: asdict(policy) for policy in self.policies},
+            "maintenanceWindows": {window.name: _plain(window) for window in self.windows},
+            "blackouts": {blackout.name: _plain(blackout) for blackout in self.blackouts},
+            "updatePolicies": {policy.name: _plain(policy) for policy in self.policies},
         }
 
     def explain(self, path: str) -> tuple[Origin, ...]:
@@ -130,3 +130,14 @@ def _dotted(tree: Mapping[str, Any], before: str = "") -> Iterator[str]:
         yield before + key
         if isinstance(value, Mapping):
             yield from _dotted(value, f"{before}{key}.")
+
+
+def _plain(value: MaintenanceWindow | Blackout | UpdatePolicy) -> dict[str, Any]:
+    """As the trees are: camelCase keys, lists, nothing that is empty."""
+    said = ((_camel(name), part) for name, part in asdict(value).items() if name != "name" and part != "")
+    return {name: list(part) if isinstance(part, tuple) else part for name, part in said}
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)

@@ -80,12 +80,12 @@ def _measured(
     """`tolerance`: the kernel reports up to a tenth less memory than is built in."""
     title, enough = subject.role.title.lower(), found / (1 - tolerance)
     if enough < need.minimum:
-        what = f"{show(found)} {check}, a {title} needs at least {show(need.minimum)}"
+        what = f"{check}: {show(found)}; the role {title} needs at least {show(need.minimum)}"
         return Finding(check, "refuse", what, "use a larger machine or give the node another role")
     if enough < need.advised:
-        what = f"{show(found)} {check}, {show(need.advised)} are advised for a {title}"
+        what = f"{check}: {show(found)}; {show(need.advised)} are advised for the role {title}"
         return Finding(check, "warn", what, "enough to try things out; use a larger machine for real work")
-    return Finding(check, "ok", f"{show(found)} {check}")
+    return Finding(check, "ok", f"{check}: {show(found)}")
 
 
 def _disk_health(subject: Subject) -> Finding:
@@ -109,6 +109,9 @@ def _secure_boot(subject: Subject) -> Finding:
             "Secure Boot is on; the firmware would not start the image, which is not signed with its keys",
             "switch Secure Boot off in the firmware's setup",
         )
+    if subject.hardware.secure_boot is None and subject.hardware.firmware != "bios":
+        fix = "look into the firmware's setup: it must be off, since the image is not signed with its keys"
+        return Finding("secure-boot", "warn", "whether Secure Boot is on is not known", fix)
     return Finding("secure-boot", "ok", "Secure Boot is off")
 
 

@@ -18,6 +18,7 @@ from inventory.errors import OperatorError
 from roles.pki import (
     KeyPair,
     RandomBytes,
+    load_certificate,
     load_key,
     matches,
     new_ca,
@@ -115,6 +116,12 @@ def from_yaml(text: str, where: str = "secrets bundle") -> SecretsBundle:
     )
     _check(bundle, reader)
     return bundle
+
+
+def expiries(bundle: SecretsBundle) -> Mapping[str, datetime]:
+    """Until when each authority is good; what one of them signed ends with it."""
+    pairs = {"os": bundle.os, "etcd": bundle.etcd, "k8s": bundle.k8s, "k8saggregator": bundle.k8s_aggregator}
+    return {name: load_certificate(pair.crt, name).not_valid_after_utc for name, pair in pairs.items()}
 
 
 def b64(text: str) -> str:

@@ -38,14 +38,14 @@ class SshPeer:
         self.logins: list[str] = []
         self.commands: list[str] = []
         self.forwarded: list[tuple[str, int]] = []
-        self._handler = handler
+        self.handler = handler
         self._server: asyncssh.SSHAcceptor | None = None
         self.port = 0
 
     async def start(self, authorized: Path, address: str = "127.0.0.1") -> "SshPeer":
         async def serve(process: "asyncssh.SSHServerProcess[bytes]") -> None:
             self.commands.append(process.command or "")
-            await self._handler(process)
+            await self.handler(process)
 
         self._server = await asyncssh.listen(
             address,

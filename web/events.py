@@ -7,6 +7,7 @@ from datetime import datetime
 from flask import Blueprint, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 
+from web import fleet
 from web.ports import Queries
 
 MOST = 500
@@ -18,7 +19,7 @@ def make(queries: Queries, _clock: Callable[[], datetime]) -> Blueprint:
 
     @blueprint.get("/events")
     def page() -> ResponseReturnValue:
-        recent = queries.events(max(0, queries.last_event_id() - MOST), MOST)
+        recent = fleet.latest_events(queries, MOST)
         return render_template("events.html", events=list(reversed(recent)))
 
     @blueprint.get("/api/v1/events")

@@ -10,7 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from web import present
-from web.ports import ClusterView, NodeView, Queries, RunView, SiteView
+from web.ports import ClusterView, EventView, NodeView, Queries, RunView, SiteView
+
+_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,18 @@ def _site(
 
 def _nodes_of(part: SitePart) -> list[NodeView]:
     return [node for cluster in part.clusters for node in cluster.nodes] + list(part.loose)
+
+
+def latest_events(queries: Queries, count: int, subject: str = "") -> list[EventView]:
+    """The newest events, oldest first. About one subject they are found by paging through its history."""
+    if not subject:
+        return list(queries.events(max(0, queries.last_event_id() - count), count))
+    found: list[EventView] = []
+    after = 0
+    while page := queries.events(after, _PAGE, subject):
+        found = [*found, *page][-count:]
+        after = page[-1].id
+    return found
 
 
 def to_dict(fleet: FleetPart, queries: Queries, now: datetime) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def make(queries: Queries, clock: Callable[[], datetime]) -> Blueprint:
     @blueprint.get("/nodes/<name>")
     def page(name: str) -> ResponseReturnValue:
         node = queries.node(name)
-        happened = list(queries.events(0, EVENTS_SHOWN, f"node/{name}"))
+        happened = fleet.latest_events(queries, EVENTS_SHOWN, f"node/{name}")
         return render_template(
             "node.html", node=node, events=list(reversed(happened)), facts=queries.facts(name, 1)
         )

@@ -19,7 +19,7 @@ def make(queries: Queries, clock: Callable[[], datetime]) -> Blueprint:
     @blueprint.get("/")
     def page() -> ResponseReturnValue:
         found = fleet.gather(queries, clock())
-        recent = queries.events(max(0, found.last_event - EVENTS_SHOWN), EVENTS_SHOWN)
+        recent = fleet.latest_events(queries, EVENTS_SHOWN)
         return render_template("overview.html", fleet=found, events=list(reversed(recent)))
 
     @blueprint.get("/api/v1/fleet")

@@ -143,6 +143,7 @@ class Need:
 
     subject: str  # "node/x", "cluster/y"
     text: str
+    tone: str = "bad"
 
 
 def needs(nodes: Sequence[NodeView], clusters: Sequence[ClusterView]) -> list[Need]:
@@ -150,7 +151,7 @@ def needs(nodes: Sequence[NodeView], clusters: Sequence[ClusterView]) -> list[Ne
     found = [Need(f"cluster/{cluster.name}", cluster.problem) for cluster in clusters if cluster.problem]
     found += [Need(f"node/{node.name}", node.problem) for node in nodes if node.problem]
     found += [
-        Need(f"node/{node.name}", f"not trusted yet: pin its SSH host key with `cto node add {node.name}`")
+        Need(f"node/{node.name}", f"not trusted yet: pin its host key with cto node add {node.name}", "warn")
         for node in nodes
         if node.state == NodeState.DECLARED and not node.problem
     ]

@@ -10,7 +10,7 @@ from datetime import datetime
 from web import present
 from web.ports import NodeView
 
-_BOX_WIDTH, _BOX_HEIGHT, _GAP, _PER_ROW = 132, 44, 14, 6
+_BOX_WIDTH, _BOX_HEIGHT, _GAP, _PER_ROW = 160, 44, 14, 5
 _TOP, _ROW = 46, 74
 
 

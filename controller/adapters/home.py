@@ -5,7 +5,6 @@ take the lock.
 """
 
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +136,7 @@ def private_dir(path: Path) -> Path:
 def write_private(path: Path, content: bytes) -> None:
     """Writes a 0600 file so that readers see the old one or the whole new one, also after a power cut."""
     private_dir(path.parent)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE)
     try:
         with os.fdopen(descriptor, "wb") as file:

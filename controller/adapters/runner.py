@@ -203,8 +203,6 @@ def _open(log: Path | None) -> IO[bytes]:
 def as_error(event: RunnerEvent, node: str) -> FleetError:
     """The exception that an `error` event stands for."""
     kind = _ERRORS.get(str(event.data.get("slug")), NodeError)
-    return kind(
-        str(event.data["what"]),
-        where=str(event.data.get("where") or node),
-        fix=str(event.data.get("fix", "")),
-    )
+    where = str(event.data.get("where") or "")
+    place = f"{node}: {where}" if where and where != node else node
+    return kind(str(event.data["what"]), where=place, fix=str(event.data.get("fix") or ""))

@@ -56,7 +56,7 @@ class DemoResult:
 
 
 async def run_demo(
-    services: Services, *, on_update: Callable[[], None], planned: Callable[[Plan], None], seed: int = 1
+    services: Services, *, on_update: Callable[[], None], planned: Callable[[Plan], None], seed: str = ""
 ) -> DemoResult:
     """From nothing to verified clusters. `planned` gets the plan before anything is changed."""
     began = services.clock.monotonic()

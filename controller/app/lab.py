@@ -5,9 +5,9 @@ from pathlib import Path
 
 from controller.app.services import Services
 from iso.lab import client
-from iso.lab.client import LabInfo
-from iso.lab.spec import LabSpec
+from iso.lab.image import write_image
 from iso.lab.sitefile import site_file
+from iso.lab.spec import LabInfo, LabSpec
 
 TALOS, KUBERNETES = "1.13.9", "1.36.3"
 ACTOR = "lab"
@@ -17,22 +17,24 @@ def lab_up(
     services: Services,
     counts: Sequence[int],
     *,
-    seed: int = 1,
+    seed: str | int = "",
     hardware: Sequence[str] = (),
-    base: int | None = None,
     boot_seconds: float = 0.5,
 ) -> LabInfo:
     """Starts one site of machines per entry of `counts` and pins their host keys: the lab is its own console,
     so it may. Idempotent: a lab that runs is only read. The site file is `lab_site_file(home)`."""
-    from controller.adapters_keys import public_key  # placeholder, replaced at integration
-
-    key = public_key(services.home.ssh_key)
+    root = services.home.root
     spec = LabSpec(
-        counts=tuple(counts), seed=seed, authorized_keys=(key,), hardware=tuple(hardware), boot_seconds=boot_seconds
+        mixed=tuple(counts),
+        seed=str(seed or root),  # two homes must not fight for addresses
+        authorized_keys=services.ssh_public_key,
+        hardware=tuple(hardware),
+        boot_seconds=boot_seconds,
     )
-    info = client.start(services.home.root, spec)
-    text = site_file(info, talos=TALOS, kubernetes=KUBERNETES)
-    lab_site_file(services.home.root).write_text(text, encoding="utf-8")
+    info = client.start(root, spec)
+    arches = sorted({machine.arch for machine in info.machines})
+    images = {arch: write_image(client.folder(root) / "images", TALOS, arch) for arch in arches}
+    lab_site_file(root).write_text(site_file(info, images=images, kubernetes=KUBERNETES), encoding="utf-8")
     pin_lab(services, info)
     return info
 

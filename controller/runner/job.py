@@ -62,6 +62,10 @@ def run(job: Mapping[str, Any], pipe: int) -> None:
         emit("error", _describe(error))
     except ConnectError as error:
         emit("error", _describe(_connection(error)))
+    except PyinfraError as error:
+        # Only questions asked outside of operations end here: pyinfra gives up a host that can't answer one.
+        what = f"the machine could not be looked at ({error}); see the runner's log"
+        emit("error", _describe(Unreachable(what, fix=_AGAIN)))
     except ValidationError as error:
         emit("error", _describe(InvariantError(f"wrong data for {job['deploy']}: {error}")))
     except Exception as error:  # noqa: BLE001 - the process's last line: everything must become an event

@@ -125,8 +125,8 @@ class Zygote:
         pid = _fork()
         if pid == 0:
             os.close(read_end)
-            for pipe in self._children:
-                os.close(pipe)
+            for descriptor in (self._source, self._out, *self._children):
+                os.close(descriptor)
             _become_child(job, write_end)
         os.close(write_end)
         seconds = float(job["deadline"])

@@ -35,7 +35,7 @@ def parse(text: str) -> Bmc:
 FACT = FactSpec(
     name="bmc",
     title="management controller",
-    command="if [ -e /dev/ipmi0 ]; then echo 'device: /dev/ipmi0'; ipmitool lan print 1; fi",
+    command="if [ -e /dev/ipmi0 ]; then echo 'device: /dev/ipmi0'; timeout 5 ipmitool lan print 1; fi",
     parse=parse,
     model=Bmc,
     strict=False,  # a controller without a network address is still a controller

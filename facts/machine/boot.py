@@ -73,5 +73,4 @@ FACT = FactSpec(
     parse=parse,
     model=Boot,
     strict=False,  # without efibootmgr the rest still holds
-    seconds=5,
 )

@@ -57,4 +57,4 @@ def parse(text: str) -> Cpu:
     )
 
 
-FACT = FactSpec(name="cpu", title="processor", command="lscpu -J", parse=parse, model=Cpu, seconds=5)
+FACT = FactSpec(name="cpu", title="processor", command="lscpu -J", parse=parse, model=Cpu)

@@ -74,5 +74,4 @@ FACT = FactSpec(
     parse=parse,
     model=Dimms,
     strict=False,  # exits 1 on boards without SMBIOS, having said so
-    seconds=5,
 )

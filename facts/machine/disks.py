@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from facts.limits import capped, flag, load_json, mapping, maybe_number, number, sequence, word
-from facts.spec import FactSpec
+from facts.spec import FactError, FactSpec
 
 # GPT has room for 128 partitions; device-mapper volumes on top of them count too.
 _MAX_VOLUMES = 128
+# What the kernel names a disk; anything else would end up in somebody's command or path.
+_NAME = re.compile(r"[A-Za-z0-9._!-]{1,64}")
+_PATH = re.compile(r"/dev/(?:[A-Za-z0-9._!-]+/)*[A-Za-z0-9._!-]+")
 # Not disks that anything can be installed on, though lsblk may call them so.
 _NOT_A_DISK = re.compile(r"(?:loop|ram|zram|sr|fd|nbd|dm-|md)\d+|mmcblk\d+(?:boot\d+|rpmb|gp\d+)")
 
@@ -90,9 +93,12 @@ def _disk(row: Mapping[str, Any]) -> Disk:
     below = {word(child.get("name")): child for child in reversed(tuple(_below(row)))}
     volumes, omitted = capped((_volume(child) for child in reversed(below.values())), _MAX_VOLUMES)
     name = word(row.get("name"))
+    path = word(row.get("path")) or f"/dev/{name}"
+    if not _NAME.fullmatch(name) or not _PATH.fullmatch(path) or ".." in path:
+        raise FactError(f"no disk is called {name!r} at {path!r}")
     return Disk(
         name=name,
-        path=word(row.get("path")) or f"/dev/{name}",
+        path=path,
         size=number(row.get("size"), what=f"size of {name}"),
         model=word(row.get("model")),
         serial=word(row.get("serial")),
@@ -135,8 +141,12 @@ _COLUMNS = (
 FACT = FactSpec(
     name="disks",
     title="disks and what is on them",
-    command=f"lsblk -J -b -o {_COLUMNS},MOUNTPOINTS 2>/dev/null || lsblk -J -b -o {_COLUMNS},MOUNTPOINT",
+    # Without udev's database lsblk reads the disks themselves, and a failing disk can hang it.
+    command=(
+        f"timeout 10 lsblk -J -b -o {_COLUMNS},MOUNTPOINTS 2>/dev/null"
+        f" || timeout 10 lsblk -J -b -o {_COLUMNS},MOUNTPOINT"
+    ),
     parse=parse,
     model=Disks,
-    seconds=10,
+    seconds=20,
 )

@@ -54,6 +54,5 @@ FACT = FactSpec(
     parse=parse,
     model=Gpus,
     strict=False,  # a list that was cut off still counts
-    seconds=5,
     cap=96 * KIB,
 )

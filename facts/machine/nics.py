@@ -56,6 +56,4 @@ def parse(text: str) -> Nics:
     return Nics(items=tuple(_nic(row) for row in items), omitted=omitted)
 
 
-FACT = FactSpec(
-    name="nics", title="network interfaces", command="ip -j -d addr", parse=parse, model=Nics, seconds=5
-)
+FACT = FactSpec(name="nics", title="network interfaces", command="ip -j -d addr", parse=parse, model=Nics)

@@ -73,15 +73,16 @@ def parse(text: str) -> Smart:
 FACT = FactSpec(
     name="smart",
     title="health of disks",
-    # smartctl's status is a bit mask of findings, not success: only its absence matters here.
+    # One hanging disk must not hide the others. smartctl's status is a bit mask of findings, not success:
+    # only its absence matters here.
     command=(
         "if command -v smartctl >/dev/null; then"
-        ' for d in $(lsblk -dnpo NAME -e 1,7,11); do smartctl --json=c -i -H -A "$d"; done; true;'
+        ' for d in $(lsblk -dnpo NAME -e 1,7,11); do timeout 10 smartctl --json=c -i -H -A "$d"; done; true;'
         " else smartctl --version; fi"
     ),
     parse=parse,
     model=Smart,
     strict=False,
-    seconds=20,
+    seconds=30,
     cap=128 * KIB,
 )

@@ -112,7 +112,7 @@ class LabMachine(Protocol):
         ...
 
     def log(self, event: str, **data: Any) -> None:
-        """Remember what the machine was asked or did; `iso.lab.client.command(home, {"op": "log"})` shows it."""
+        """Remember what the machine was asked or did; the operation "log" of `iso.lab.client` shows it."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What is on a disk, read from its bytes: the partition table, file systems by their signatures, kernel names.
+"""What is on a disk, read from its bytes: partition table, file systems by signature, kernel names.
 
 The same view is used by lsblk, blkid, wipefs and /dev/disk. Also makes disks that look used, for the rule
 that a disk with data is never chosen by itself.
@@ -6,7 +6,6 @@ that a disk with data is never chosen by itself.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import cast
 from uuid import UUID, uuid5
 
 from iso.lab.api import LabDisk
@@ -52,7 +51,7 @@ class Volume:
         self.disk.write(self.start + offset, data)
 
     def close_after_write(self) -> None:
-        """udev looks at a disk again when someone who wrote to it closes it."""
+        """Udev looks at a disk again when someone who wrote to it closes it."""
         self.changed()
 
 
@@ -67,6 +66,8 @@ def whole(disk: LabDisk, changed: Callable[[], None] = lambda: None) -> Volume:
 def partitions(disk: LabDisk, changed: Callable[[], None] = lambda: None) -> tuple[Volume, ...]:
     """The partitions of a valid table; none if there is none."""
     table = table_of(disk)
+    if table is None:
+        return ()
     return tuple(
         Volume(
             disk,
@@ -79,7 +80,7 @@ def partitions(disk: LabDisk, changed: Callable[[], None] = lambda: None) -> tup
             str(part.type_guid),
             changed,
         )
-        for part in (table.partitions if table else ())
+        for part in table.partitions
     )
 
 
@@ -118,17 +119,39 @@ def signatures(volume: Volume) -> Iterator[Signature]:
     if head[:6] == b"LUKS\xba\xbe":
         yield Signature("crypto_LUKS", "", _text(head[168:208]), 0, head[:6])
     if head[510:512] == b"\x55\xaa" and head[54:57] == b"FAT":
-        yield Signature("vfat", _text(head[43:54]), f"{head[42]:02X}{head[41]:02X}-{head[40]:02X}{head[39]:02X}", 54, head[54:62])
+        yield Signature(
+            "vfat",
+            _text(head[43:54]),
+            f"{head[42]:02X}{head[41]:02X}-{head[40]:02X}{head[39]:02X}",
+            54,
+            head[54:62],
+        )
     if head[510:512] == b"\x55\xaa" and head[82:87] == b"FAT32":
-        yield Signature("vfat", _text(head[71:82]), f"{head[70]:02X}{head[69]:02X}-{head[68]:02X}{head[67]:02X}", 82, head[82:90])
+        yield Signature(
+            "vfat",
+            _text(head[71:82]),
+            f"{head[70]:02X}{head[69]:02X}-{head[68]:02X}{head[67]:02X}",
+            82,
+            head[82:90],
+        )
     if head[512:520] == _LVM:
         yield Signature("LVM2_member", "", _text(head[544:576]), 536, head[536:544])
     if head[1080:1082] == b"\x53\xef":
-        yield Signature("ext4", _text(head[1144:1160]), str(UUID(bytes=head[1128:1144])), 1080, head[1080:1082])
+        yield Signature(
+            "ext4", _text(head[1144:1160]), str(UUID(bytes=head[1128:1144])), 1080, head[1080:1082]
+        )
     if head[4086:4096] == b"SWAPSPACE2":
-        yield Signature("swap", _text(head[1052:1068]), str(UUID(bytes=head[1036:1052])), 4086, head[4086:4096])
+        yield Signature(
+            "swap", _text(head[1052:1068]), str(UUID(bytes=head[1036:1052])), 4086, head[4086:4096]
+        )
     if head[4096:4100] == b"\xfc\x4e\x2b\xa9":
-        yield Signature("linux_raid_member", _text(head[4128:4160]), str(UUID(bytes=head[4112:4128])), 4096, head[4096:4100])
+        yield Signature(
+            "linux_raid_member",
+            _text(head[4128:4160]),
+            str(UUID(bytes=head[4112:4128])),
+            4096,
+            head[4096:4100],
+        )
 
 
 def _text(raw: bytes) -> str:
@@ -136,13 +159,15 @@ def _text(raw: bytes) -> str:
 
 
 def preload(disk: LabDisk, contents: str, *, seed: str) -> None:
-    """Make a disk look used: "ext4 LABEL" on the whole disk, or "gpt ext4 LABEL" in one partition of a table."""
+    """Make a disk look used: "ext4 LABEL" on the whole disk, "gpt ext4 LABEL" in a partition of a table."""
     words = contents.split()
     start = 0
     if words[0] == "gpt":
         sectors = disk.size // disk.sector_size
         first = _MIB // disk.sector_size
-        part = gpt.Partition(1, gpt.LINUX_FILESYSTEM, uuid5(_LAB, seed + "/part"), first, sectors - first - 1, words[-1])
+        part = gpt.Partition(
+            1, gpt.LINUX_FILESYSTEM, uuid5(_LAB, seed + "/part"), first, sectors - first - 1, words[-1]
+        )
         table = gpt.Table(uuid5(_LAB, seed + "/disk"), sectors, (part,), disk.sector_size)
         disk.write(0, gpt.primary(table, bytes(512)))
         disk.write(gpt.backup_offset(table), gpt.backup(table))
@@ -157,4 +182,4 @@ def preload(disk: LabDisk, contents: str, *, seed: str) -> None:
 
 def as_volume(node: object) -> Volume | None:
     """The device node as a volume, if it is one."""
-    return cast(Volume, node) if isinstance(node, Volume) else None
+    return node if isinstance(node, Volume) else None

@@ -35,7 +35,11 @@ def start(home: Path, spec: LabSpec, *, seconds: float = _START_SECONDS) -> LabI
     running = info(home)
     if running is not None:
         if running.spec != spec:
-            raise BusyError("a lab with another layout runs", where=str(folder(home)), fix="stop it with `cto lab down` first")
+            raise BusyError(
+                "a lab with another layout runs",
+                where=str(folder(home)),
+                fix="stop it with `cto lab down` first",
+            )
         return _wait(home, None, seconds)
     layout(spec)  # refuse an impossible one here, where the message reaches the caller
     lab = folder(home)
@@ -63,7 +67,11 @@ def _wait(home: Path, process: "subprocess.Popen[bytes] | None", seconds: float)
         if process is not None and process.poll() is not None:
             raise _failure(folder(home))
         time.sleep(_POLL)
-    raise NodeError("the lab's machines did not come up in time", where=str(folder(home)), fix="see lab.log in that folder")
+    raise NodeError(
+        "the lab's machines did not come up in time",
+        where=str(folder(home)),
+        fix="see lab.log in that folder",
+    )
 
 
 def _failure(lab: Path) -> OperatorError:
@@ -71,7 +79,10 @@ def _failure(lab: Path) -> OperatorError:
         said = json.loads(failure_path(lab).read_text())
     except (OSError, ValueError):
         log = (lab / "lab.log").read_text(errors="replace").strip().splitlines()
-        said = {"what": "the lab ended at once: " + (log[-1] if log else "it said nothing"), "fix": f"see {lab / 'lab.log'}"}
+        said = {
+            "what": "the lab ended at once: " + (log[-1] if log else "it said nothing"),
+            "fix": f"see {lab / 'lab.log'}",
+        }
     return OperatorError(said["what"], where=str(lab), fix=said["fix"])
 
 
@@ -85,11 +96,13 @@ def info(home: Path) -> LabInfo | None:
 
 
 def command(home: Path, request: Mapping[str, Any]) -> dict[str, Any]:
-    """One operation: info, fault, clear, power, log, clock, disks. Raises OperatorError if the lab refuses it."""
+    """One operation: info, fault, clear, power, log, clock, disks. Raises OperatorError if it is refused."""
     try:
         answer = _ask(home, request)
     except OSError as error:
-        raise OperatorError("no lab runs", where=str(folder(home)), fix="start one with `cto lab up`") from error
+        raise OperatorError(
+            "no lab runs", where=str(folder(home)), fix="start one with `cto lab up`"
+        ) from error
     if not answer.get("ok"):
         raise OperatorError(answer.get("what", "the lab did not understand"), fix=answer.get("fix", ""))
     return answer

@@ -13,7 +13,12 @@ def console_text(machine: "Machine", *, fingerprint: str) -> str:
         f"{hardware.cpu.model}, {hardware.memory // 1024**3} GiB memory, {hardware.firmware.upper()}",
     ]
     if machine.state != "bootstrap":
-        return "\n".join([*lines, {"off": "(no power)", "dark": "(the screen stays dark)"}.get(machine.state, machine.state)])
+        return "\n".join(
+            [
+                *lines,
+                {"off": "(no power)", "dark": "(the screen stays dark)"}.get(machine.state, machine.state),
+            ]
+        )
     return "\n".join(
         [
             *lines,
@@ -25,7 +30,7 @@ def console_text(machine: "Machine", *, fingerprint: str) -> str:
 
 
 def key_line(host_key: str) -> str:
-    from inventory.words import key_words  # noqa: PLC0415 - reads a word list; only when someone looks at the screen
+    from inventory.words import key_words
 
     words = key_words(host_key)
     return words if words.startswith("KEY") else f"KEY {words}"

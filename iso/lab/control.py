@@ -28,7 +28,7 @@ class Control:
         }  # fmt: skip
 
     async def start(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)  # noqa: ASYNC240 - one call on a local file, before anything runs
         # Paths of sockets are short; a folder's descriptor stands for the folder.
         descriptor = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -37,7 +37,7 @@ class Control:
             )
         finally:
             os.close(descriptor)
-        path.chmod(0o600)
+        path.chmod(0o600)  # noqa: ASYNC240 - as above
 
     async def stop(self) -> None:
         if self._server is not None:
@@ -58,7 +58,9 @@ class Control:
             request = json.loads(line)
             operation = self._ops.get(request["op"])
             if operation is None:
-                raise OperatorError(f"the lab knows no operation {request['op']!r}", fix="one of: " + ", ".join(self._ops))
+                raise OperatorError(
+                    f"the lab knows no operation {request['op']!r}", fix="one of: " + ", ".join(self._ops)
+                )
             return {"ok": True, **await operation(request)}
         except FleetError as error:
             return {"ok": False, "what": error.what, "fix": error.fix}

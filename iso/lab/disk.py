@@ -1,4 +1,4 @@
-"""Disks of the lab as sparse files: a block of zeros is a hole, and the power may fail in the middle of a write.
+"""Disks of the lab as sparse files: zeros are holes, and the power may fail in the middle of a write.
 
 Knows bytes only. What a table or a file system on it means is for `iso.lab.blocks` and the tools.
 """
@@ -23,7 +23,7 @@ class PowerCut(Exception):  # noqa: N818 - an event of the lab, which ends every
 class Disk:
     """One disk. See `iso.lab.api.LabDisk`."""
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         path: Path,
         *,

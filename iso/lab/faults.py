@@ -1,4 +1,4 @@
-"""Faults on request: what a machine is told to do wrong, how often, and where. Doing it is the machine's part."""
+"""Faults on request: what a machine is told to do wrong, how often, and where. Doing it is up to others."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -66,5 +66,6 @@ class FaultBox:
 
     def waiting(self) -> list[dict[str, Any]]:
         return [
-            {"kind": one.kind, "at": one.at, "times": one.times, "after": one.after, **one.options} for one in self._faults
+            {"kind": one.kind, "at": one.at, "times": one.times, "after": one.after, **one.options}
+            for one in self._faults
         ]

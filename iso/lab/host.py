@@ -21,7 +21,14 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 class Host:
     kernel = KERNEL
-    units = ("ssh", "avahi-daemon", "systemd-networkd", "systemd-resolved", "systemd-timesyncd", "systemd-udevd")
+    units = (
+        "ssh",
+        "avahi-daemon",
+        "systemd-networkd",
+        "systemd-resolved",
+        "systemd-timesyncd",
+        "systemd-udevd",
+    )
 
     def __init__(self, machine: "Machine", tools: Mapping[str, Tool], *, now: Callable[[], float]) -> None:
         self.machine, self.hardware, self.faults = machine, machine.hardware, machine.faults
@@ -43,7 +50,14 @@ class Host:
         )
 
     def environment(self) -> dict[str, str]:
-        return {"HOME": "/root", "USER": "root", "LOGNAME": "root", "SHELL": "/bin/sh", "PATH": _PATH, "LANG": "C.UTF-8"}
+        return {
+            "HOME": "/root",
+            "USER": "root",
+            "LOGNAME": "root",
+            "SHELL": "/bin/sh",
+            "PATH": _PATH,
+            "LANG": "C.UTF-8",
+        }
 
     def now(self) -> float:
         return self._now() + self.machine.clock_offset

@@ -19,7 +19,7 @@ Arch = Literal["amd64", "arm64"]
 MARKER = "lab-talos: "  # what the lab's Talos looks for in EFI and BOOT
 _MIB = 1024 * 1024
 _LAB = UUID("3d0c1a6e-55ad-5c5e-8a52-5a6d0c6f7a11")
-# Name, type and size in MiB; META last, as the real image has it. Most of it does not compress, as with the real one.
+# Name, type and size in MiB; META last and most of it incompressible, as in the real image.
 _LAYOUT: dict[Arch, tuple[tuple[str, UUID, int], ...]] = {
     "amd64": (
         ("EFI", gpt.EFI_SYSTEM, 4),
@@ -55,7 +55,8 @@ def raw_image(version: str, arch: Arch = "amd64", *, config_from_disk: bool = Tr
     code = b"\xeb\xfe" + f"The lab's image {version}: it boots simulated machines only.".encode()
     head = gpt.primary(table, code.ljust(440, b"\x90"))
     image[: len(head)] = head
-    marker = f"{MARKER}v{version.removeprefix('v')}{' talos.config=metal-iso' if config_from_disk else ''}\n".encode()
+    source_of_config = " talos.config=metal-iso" if config_from_disk else ""
+    marker = f"{MARKER}v{version.removeprefix('v')}{source_of_config}\n".encode()
     source = random.Random(name)  # noqa: S311 - filling that does not compress, the same each time
     for part in parts:
         start, size = table.offset(part), table.size(part)
@@ -67,11 +68,12 @@ def raw_image(version: str, arch: Arch = "amd64", *, config_from_disk: bool = Tr
     return bytes(image)
 
 
-def write_image(folder: Path, version: str, arch: Arch = "amd64", *, config_from_disk: bool = True) -> LabImage:
+def write_image(
+    folder: Path, version: str, arch: Arch = "amd64", *, config_from_disk: bool = True
+) -> LabImage:
     """`metal-<arch>.raw.zst` in `folder/v<version>`, written once; a file that is there is used again."""
     raw = raw_image(version, arch, config_from_disk=config_from_disk)
-    # Without the content size in the frame and with one thread, the bytes do not depend on the machine.
-    packed = zstandard.ZstdCompressor(level=3, write_checksum=True, write_content_size=True, threads=0).compress(raw)
+    packed = zstandard.ZstdCompressor(level=3, write_checksum=True).compress(raw)
     target = folder / f"v{version.removeprefix('v')}" / f"metal-{arch}.raw.zst"
     if not target.exists() or target.read_bytes() != packed:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -98,7 +98,9 @@ class Hardware(_Model):
 @cache
 def _documents() -> Mapping[str, Mapping[str, Any]]:
     folder = files("iso.lab") / "hardware"
-    texts = sorted((entry.name, entry.read_text("utf-8")) for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    texts = sorted(
+        (entry.name, entry.read_text("utf-8")) for entry in folder.iterdir() if entry.name.endswith(".yaml")
+    )
     documents = (yaml.safe_load(text) for _, text in texts)
     return {document["kind"]: document for document in documents}
 
@@ -112,7 +114,9 @@ def make(kind: str, *, seed: str) -> Hardware:
     """A machine of this kind. The same seed gives the same serials, addresses and ids."""
     document = _documents().get(kind)
     if document is None:
-        raise OperatorError(f"the lab knows no hardware kind {kind!r}", fix="choose one of: " + ", ".join(kinds()))
+        raise OperatorError(
+            f"the lab knows no hardware kind {kind!r}", fix="choose one of: " + ", ".join(kinds())
+        )
     return Hardware.model_validate(_filled(document, _identity(seed)))
 
 

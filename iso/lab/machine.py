@@ -71,8 +71,17 @@ class Machine:
         for kind in hardware.disks:
             path = folder / f"{name}-{kind.name}.img"
             used = path.exists()
-            disk = Disk(path, name=kind.name, size=kind.size, model=kind.model, serial=kind.serial, wwid=kind.wwid,
-                        rotational=kind.rotational, transport=kind.transport, sector_size=kind.sector_size)  # fmt: skip
+            disk = Disk(
+                path,
+                name=kind.name,
+                size=kind.size,
+                model=kind.model,
+                serial=kind.serial,
+                wwid=kind.wwid,
+                rotational=kind.rotational,
+                transport=kind.transport,
+                sector_size=kind.sector_size,
+            )
             disk.on_power_cut = self.power_cut
             self.disks[kind.name] = disk
             if kind.contents and not used:
@@ -81,7 +90,9 @@ class Machine:
     # --- what it is ------------------------------------------------------------------------------
     @property
     def uuid(self) -> str:
-        identity = self.hardware.dmi.get("product_uuid") or self.hardware.device_tree.get("serial-number", self.name)
+        identity = self.hardware.dmi.get("product_uuid") or self.hardware.device_tree.get(
+            "serial-number", self.name
+        )
         return identity.lower()
 
     @property

@@ -58,7 +58,9 @@ class Mdns:
         """A second responder claims the same name with another address."""
         if self._liar is None:
             self._liar = self._new()
-        await self._liar.async_register_service(_info(name, address, port, enroll_id), cooperating_responders=True)
+        await self._liar.async_register_service(
+            _info(name, address, port, enroll_id), cooperating_responders=True
+        )
 
     async def stop(self) -> None:
         for zeroconf in (self._liar, self._zeroconf):

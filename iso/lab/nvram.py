@@ -1,4 +1,4 @@
-"""The UEFI boot variables of one machine. They survive reboots and power cuts; nothing here touches a disk."""
+"""The UEFI boot variables of one machine. They survive reboots and power cuts. Touches no disk."""
 
 from dataclasses import dataclass, field
 
@@ -37,7 +37,9 @@ class Nvram:
     def candidates(self) -> list[BootEntry]:
         """What the firmware tries, in order; uses up `next`."""
         first, self.next = ([self.next] if self.next is not None else []), None
-        return [self.entries[number] for number in dict.fromkeys([*first, *self.order]) if number in self.entries]
+        return [
+            self.entries[number] for number in dict.fromkeys([*first, *self.order]) if number in self.entries
+        ]
 
 
 def fresh() -> Nvram:

@@ -96,12 +96,25 @@ class Lab:
     def _one(self, member: MachineSpec) -> MachineInfo:
         machine = self.machines[member.name]
         return MachineInfo(
-            name=member.name, site=member.site, cluster=member.cluster, role=member.role, address=member.address,
-            hardware=member.hardware, arch=machine.arch, ssh_port=machine.ssh_port, talos_port=machine.talos_port,
-            kube_port=machine.kube_port, state=machine.state, host_key=machine.host_key,
-            words=key_line(machine.host_key) if machine.host_key else "", uuid=machine.uuid, serial=machine.serial,
-            enroll_id=machine.enroll_id, console=machine.console(), faults=machine.faults.waiting(),
-        )  # fmt: skip
+            name=member.name,
+            site=member.site,
+            cluster=member.cluster,
+            role=member.role,
+            address=member.address,
+            hardware=member.hardware,
+            arch=machine.arch,
+            ssh_port=machine.ssh_port,
+            talos_port=machine.talos_port,
+            kube_port=machine.kube_port,
+            state=machine.state,
+            host_key=machine.host_key,
+            words=key_line(machine.host_key) if machine.host_key else "",
+            uuid=machine.uuid,
+            serial=machine.serial,
+            enroll_id=machine.enroll_id,
+            console=machine.console(),
+            faults=machine.faults.waiting(),
+        )
 
 
 def _machine(member: MachineSpec, spec: LabSpec, disks: Path, around: Surroundings) -> Machine:
@@ -113,7 +126,7 @@ def _machine(member: MachineSpec, spec: LabSpec, disks: Path, around: Surroundin
 
 
 def _world() -> World:
-    from iso.lab.talos.world import TalosWorld  # noqa: PLC0415 - gRPC and its descriptors: only in this process
+    from iso.lab.talos.world import TalosWorld
 
     return TalosWorld()
 
@@ -125,7 +138,9 @@ def _locked(folder: Path) -> TextIO:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         handle.close()
-        raise BusyError("a lab runs here already", where=str(folder), fix="`cto lab down` stops it") from error
+        raise BusyError(
+            "a lab runs here already", where=str(folder), fix="`cto lab down` stops it"
+        ) from error
     return handle
 
 
@@ -175,4 +190,3 @@ def main(home: Path) -> int:
             with contextlib.suppress(FileNotFoundError):
                 client.socket_path(folder).unlink()
     return 0
-

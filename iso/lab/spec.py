@@ -108,7 +108,8 @@ class LabInfo:
 
 def layout(spec: LabSpec) -> tuple[MachineSpec, ...]:
     """The machines of a lab. One node: an appliance. Two: a control plane and a worker. From three on: three
-    control planes, the rest workers."""
+    control planes, the rest workers.
+    """
     counts = spec.mixed or (spec.nodes,) * spec.sites
     total = sum(counts)
     if not counts or min(counts) < 1 or total > MAX_MACHINES or len(counts) > 250 or max(counts) > 240:
@@ -118,7 +119,9 @@ def layout(spec: LabSpec) -> tuple[MachineSpec, ...]:
         )
     base = spec.base_address or _base(spec.seed)
     if not 32 <= base <= 250:
-        raise OperatorError(f"base address 127.{base} is outside 127.32 to 127.250", fix="choose a number in between")
+        raise OperatorError(
+            f"base address 127.{base} is outside 127.32 to 127.250", fix="choose a number in between"
+        )
     machines: list[MachineSpec] = []
     for number, count in enumerate(counts, 1):
         site = _SITES[number - 1] if number <= len(_SITES) else f"site-{number}"

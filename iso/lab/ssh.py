@@ -88,7 +88,9 @@ class SshServer:
         drop = host.faults.take("drop", "ssh")
         if drop is not None and "bytes" not in drop:
             raise _Dropped
-        streams = _Streams(process, int(drop["bytes"]) if drop else None, float(slow.get("bytes_per_second", 0)))
+        streams = _Streams(
+            process, int(drop["bytes"]) if drop else None, float(slow.get("bytes_per_second", 0))
+        )
         error = _Output(process.stderr)
         shell = Shell(host, {0: streams, 1: _Output(process.stdout), 2: error}, env=host.environment())
         if command is None:  # no command: a script on standard input
@@ -120,7 +122,9 @@ class _Login(asyncssh.SSHServer):
 class _Streams:
     """A session's standard input, cut or slowed down where a fault says so."""
 
-    def __init__(self, process: "asyncssh.SSHServerProcess[bytes]", cut_after: int | None, rate: float) -> None:
+    def __init__(
+        self, process: "asyncssh.SSHServerProcess[bytes]", cut_after: int | None, rate: float
+    ) -> None:
         self._stdin, self._left, self._rate = process.stdin, cut_after, rate
 
     async def read(self, limit: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The file tree that a bootstrap environment shows on given hardware: /proc, /sys, /etc and /dev. Decides nothing."""
+"""The file tree of a bootstrap environment on given hardware: /proc, /sys, /etc, /dev. Decides nothing."""
 
 import uuid
 from collections.abc import Callable, Mapping
@@ -17,7 +17,19 @@ ID=debian
 HOME_URL="https://www.debian.org/"
 """
 _EFI_GUID = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
-_DIRS = ("/tmp", "/run", "/root", "/etc", "/dev", "/proc", "/sys/class/net", "/sys/block", "/mnt", "/var/tmp", "/usr/bin")  # noqa: S108
+_DIRS = (
+    "/tmp",  # noqa: S108 - of the simulated machine
+    "/run",
+    "/root",
+    "/etc",
+    "/dev",
+    "/proc",
+    "/sys/class/net",
+    "/sys/block",
+    "/mnt",
+    "/var/tmp",  # noqa: S108 - of the simulated machine
+    "/usr/bin",
+)
 _DMI_MODE = {"product_serial": 0o400, "product_uuid": 0o400, "board_serial": 0o400, "chassis_serial": 0o400}
 
 
@@ -63,7 +75,9 @@ def build(
     for path, content in hardware.files.items():
         tree.put(path, content)
     tree.make_dirs("/dev").live = lambda: _devices(volumes(), random_bytes)
-    tree.make_dirs("/sys/block").live = lambda: {v.name: _block(v) for v in volumes().values() if not v.number}
+    tree.make_dirs("/sys/block").live = lambda: {
+        v.name: _block(v) for v in volumes().values() if not v.number
+    }
     tree.make_dirs("/dev/disk").live = lambda: _by(hardware.disks, volumes())
     if hardware.bmc:
         tree.put("/dev/ipmi0", Special(lambda _: b""))
@@ -88,7 +102,9 @@ def _firmware(tree: FileTree, hardware: Hardware) -> None:
         tree.put("/proc/device-tree", Link("/sys/firmware/devicetree/base"))
     if hardware.firmware == "uefi":
         # Four bytes of attributes, then the value, as efivarfs has it.
-        tree.put(f"/sys/firmware/efi/efivars/SecureBoot-{_EFI_GUID}", b"\x06\0\0\0" + bytes([hardware.secure_boot]))
+        tree.put(
+            f"/sys/firmware/efi/efivars/SecureBoot-{_EFI_GUID}", b"\x06\0\0\0" + bytes([hardware.secure_boot])
+        )
         tree.put(f"/sys/firmware/efi/efivars/SetupMode-{_EFI_GUID}", b"\x06\0\0\0\0")
         tree.put("/sys/firmware/efi/fw_platform_size", "64\n")
     if hardware.tpm:
@@ -128,9 +144,17 @@ def _block(volume: Volume) -> Dir:
     device = Dir()
     tree = FileTree()
     tree.root = device
-    values = {"size": volume.size // 512, "ro": 0, "removable": int(disk.transport == "usb"), "queue/rotational": int(disk.rotational),
-              "queue/logical_block_size": disk.sector_size, "queue/physical_block_size": disk.sector_size,
-              "device/model": disk.model, "device/serial": disk.serial, "wwid": disk.wwid}  # fmt: skip
+    values = {
+        "size": volume.size // 512,
+        "ro": 0,
+        "removable": int(disk.transport == "usb"),
+        "queue/rotational": int(disk.rotational),
+        "queue/logical_block_size": disk.sector_size,
+        "queue/physical_block_size": disk.sector_size,
+        "device/model": disk.model,
+        "device/serial": disk.serial,
+        "wwid": disk.wwid,
+    }
     for name, value in values.items():
         tree.put(f"/{name}", f"{value}\n")
     return device

@@ -9,7 +9,13 @@ from typing import Any
 
 from controller.adapters.home import Home
 from controller.adapters.store import audit
-from controller.adapters.store.connection import loose_writer, to_json, transaction, translated
+from controller.adapters.store.connection import (
+    DiskFailedError,
+    loose_writer,
+    to_json,
+    transaction,
+    translated,
+)
 from inventory.errors import OperatorError
 
 
@@ -56,9 +62,13 @@ def must_know(row: Any, kind: str, name: str) -> Any:
     return row
 
 
+def find(unit: Unit, kind: str, name: str) -> sqlite3.Row | None:
+    return unit.one(f"SELECT * FROM {TABLES[kind]} WHERE name = ?", [name])  # noqa: S608 -- one of TABLES
+
+
 def set_state(unit: Unit, kind: str, name: str, state: str) -> None:
     unit.execute(
-        f"UPDATE {TABLES[kind]} SET state = ?, problem = '', changed_at = ? WHERE name = ?",
+        f"UPDATE {TABLES[kind]} SET state = ?, problem = '', changed_at = ? WHERE name = ?",  # noqa: S608 -- one of TABLES
         [state, unit.at, name],
     )
 
@@ -80,13 +90,21 @@ class StoreBase:
         self._ballast = 0  # bytes to hold in reserve: an engine's, while it is one
         self._connection = connection
         self._loose_connection: sqlite3.Connection | None = None
+        self._failed: DiskFailedError | None = None
         self._now = now
         self._new_id = new_id
 
     @contextmanager
     def _unit(self) -> Iterator[Unit]:
-        with transaction(self._connection, self.home.database) as connection:
-            yield Unit(connection, self._stamp(), self.epoch)
+        if self._failed is not None:
+            raise self._failed
+        try:
+            with transaction(self._connection, self.home.database) as connection:
+                yield Unit(connection, self._stamp(), self.epoch)
+        except DiskFailedError as error:
+            # A sync that failed once must not be asked again: the kernel may say yes and have nothing.
+            self._failed = error
+            raise
 
     def _stamp(self) -> str:
         return iso(self._now())

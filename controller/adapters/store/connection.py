@@ -7,7 +7,7 @@ lost, never the file), and the reader (read-only, own connection per thread, ope
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,10 @@ from controller.adapters.home import PRIVATE_FILE
 from inventory.errors import BusyError, FleetError, StoreError
 
 BUSY_MS = 10_000
+
+
+class DiskFailedError(StoreError):
+    """The disk did not do what it was told. What SQLite wrote last may or may not be there."""
 
 
 class DiskFullError(StoreError):
@@ -131,7 +135,7 @@ def _explain(error: sqlite3.DatabaseError, path: Path) -> FleetError:
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return corrupt(path, str(error))
     if name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
-        return StoreError(
+        return DiskFailedError(
             f"the fleet store can't be read or written ({error})",
             where=str(path),
             fix="check the disk and the permissions, then start again; it is checked when it is opened",
@@ -140,4 +144,13 @@ def _explain(error: sqlite3.DatabaseError, path: Path) -> FleetError:
 
 
 def to_json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """Canonical enough to compare. Raises for what JSON can't say (NaN, dates) instead of guessing."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):  # frozen mappings
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} can't be stored as JSON")

@@ -4,7 +4,7 @@ The steps of a life go through `steps`; pins and site files have files of their 
 """
 
 from controller.adapters.store import audit
-from controller.adapters.store.base import TABLES, StoreBase, Unit, must_know, set_state
+from controller.adapters.store.base import TABLES, StoreBase, Unit, find, must_know, set_state
 from controller.adapters.store.rows import ClusterRow, NodeRow, cluster_row, node_row
 from inventory.errors import RefusedError
 from inventory.lifecycle import ClusterState, NodeState
@@ -56,8 +56,7 @@ class NodesChapter(StoreBase):
     def move(self, node: str, state: NodeState, *, reason: str, actor: str) -> None:
         """Puts a node where it was seen to be, by the table `MOVES`."""
         with self._unit() as unit:
-            row = unit.one("SELECT state FROM nodes WHERE name = ?", [node])
-            before = NodeState(must_know(row, "node", node)["state"])
+            before = NodeState(must_know(find(unit, "node", node), "node", node)["state"])
             if before not in MOVES.get(state, frozenset()):
                 raise RefusedError(
                     f"a node that is {before} can't be put back to {state}",
@@ -72,18 +71,15 @@ class NodesChapter(StoreBase):
     def move_cluster(self, cluster: str, state: ClusterState, *, reason: str, actor: str) -> None:
         """As `move`, by `CLUSTER_MOVES`. Back to planned only if no node of it lives: etcd starts once."""
         with self._unit() as unit:
-            row = unit.one("SELECT state FROM clusters WHERE name = ?", [cluster])
-            before = ClusterState(must_know(row, "cluster", cluster)["state"])
-            live = unit.one(
-                f"SELECT name FROM nodes WHERE cluster = ? AND state IN ({', '.join('?' * len(_LIVE))})",
-                [cluster, *_LIVE],
-            )
-            if before not in CLUSTER_MOVES.get(state, frozenset()) or (
-                state is ClusterState.PLANNED and live
-            ):
+            row = must_know(find(unit, "cluster", cluster), "cluster", cluster)
+            before = ClusterState(row["state"])
+            nodes = unit.execute("SELECT name, state FROM nodes WHERE cluster = ? ORDER BY name", [cluster])
+            live = [node["name"] for node in nodes if node["state"] in _LIVE]
+            allowed = before in CLUSTER_MOVES.get(state, frozenset())
+            if not allowed or (state is ClusterState.PLANNED and live):
                 raise RefusedError(
                     f"a cluster that is {before} can't be put back to {state}"
-                    + (f" while its node {live['name']} lives" if live else ""),
+                    + (f" while {', '.join(live)} lives" if live else ""),
                     where=f"cluster/{cluster}",
                     fix="reset its nodes with `cto node reset` first",
                 )
@@ -93,11 +89,10 @@ class NodesChapter(StoreBase):
     def set_problem(self, subject: str, text: str) -> None:
         """Why `subject` ("node/…" or "cluster/…") stands still and what to do; empty: nothing is wrong."""
         kind, _, name = subject.partition("/")
-        table = TABLES[kind]
         with self._unit() as unit:
-            row = must_know(unit.one(f"SELECT problem FROM {table} WHERE name = ?", [name]), kind, name)
-            if row["problem"] != text:
-                unit.execute(f"UPDATE {table} SET problem = ? WHERE name = ?", [text, name])
+            if must_know(find(unit, kind, name), kind, name)["problem"] != text:
+                sql = f"UPDATE {TABLES[kind]} SET problem = ? WHERE name = ?"  # noqa: S608 -- one of TABLES
+                unit.execute(sql, [text, name])
                 unit.event("ProblemFound" if text else "ProblemGone", subject, text or "the problem is gone")
 
     def touch(self, node: str, *, talos: str = "", profile: str = "") -> None:

@@ -4,7 +4,7 @@ There is no trust on first use: what is pinned comes from an operator or a site 
 """
 
 from controller.adapters.store import audit
-from controller.adapters.store.base import StoreBase, Unit, must_know, set_state
+from controller.adapters.store.base import StoreBase, Unit, find, must_know, set_state
 from controller.adapters.store.rows import NodeRow, node_row
 from inventory.errors import RefusedError
 from inventory.lifecycle import NodeState, advance
@@ -37,7 +37,7 @@ class PinsChapter(StoreBase):
         nothing of ours runs on it.
         """
         with self._unit() as unit:
-            row = unit.one("SELECT * FROM nodes WHERE name = ?", [node])
+            row = find(unit, "node", node)
             known = node_row(row) if row else None
             way = (address, port, user, jump)
             if known and known.host_key == plain_key(host_key) and way_to(known) == way:
@@ -74,7 +74,7 @@ def way_to(node: NodeRow) -> tuple[str, int, str, str]:
 
 
 def set_pin(unit: Unit, node: str, host_key: str, *, actor: str, reason: str) -> None:
-    row = node_row(must_know(unit.one("SELECT * FROM nodes WHERE name = ?", [node]), "node", node))
+    row = node_row(must_know(find(unit, "node", node), "node", node))
     plain, words = plain_key(host_key), key_words(host_key)
     state = row.state
     if state is NodeState.DECLARED:
@@ -91,6 +91,6 @@ def set_pin(unit: Unit, node: str, host_key: str, *, actor: str, reason: str) ->
     if state is not row.state:
         set_state(unit, "node", node, state)
     unit.event("NodePinned", f"node/{node}", f"host key pinned: {words}", {"words": words, "state": state})
-    unit.audit(
-        audit.Entry(actor, "pin", f"node/{node}", before=row.host_key or "no key", after=plain, reason=reason)
-    )
+    before, after = row.host_key or "no key", f"{plain} at {row.ssh_user}@{row.address}:{row.ssh_port}"
+    after += f" through {row.jump}" if row.jump else ""
+    unit.audit(audit.Entry(actor, "pin", f"node/{node}", before=before, after=after, reason=reason))

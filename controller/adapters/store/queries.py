@@ -14,7 +14,7 @@ from typing import Any, Self
 from controller.adapters import lock
 from controller.adapters.home import Home
 from controller.adapters.store import migrations
-from controller.adapters.store.connection import reader, translated
+from controller.adapters.store.connection import check, reader, translated
 from controller.adapters.store.schema import VERSIONS
 from inventory.errors import OperatorError
 from inventory.lifecycle import NodeState
@@ -146,6 +146,15 @@ class StoreQueries:
         """The latest time that was written down: a clock that shows less is wrong."""
         row = self._one("SELECT max(at) AS at FROM (SELECT at FROM audit ORDER BY seq DESC LIMIT 1)")
         return str(row["at"] or "") if row else ""
+
+    def data_version(self) -> int:
+        """Another number as soon as anybody changed anything, progress included; only for this thread."""
+        row = self._one("PRAGMA data_version")
+        return int(row[0]) if row else 0
+
+    def check(self) -> None:
+        """Raises StoreError if the file is damaged, for `cto doctor`."""
+        check(self._connected(), self._home.database)
 
     def _all(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         with translated(self._home.database):

@@ -48,6 +48,14 @@ class SecretsChapter(StoreBase):
         rows = self._rows("SELECT name, key_id, put_at FROM secrets ORDER BY name")
         return tuple(SecretInfo(**dict(row)) for row in rows)
 
+    def export_key(self, *, actor: str) -> str:
+        """The text of the key file, for `cto key export`. Whoever has it and a backup has every secret."""
+        text = self._box().key.to_text()
+        with self._unit() as unit:
+            unit.event("KeyExported", "controller", "the seal key was exported")
+            unit.audit(audit.Entry(actor, "export key", "key"))
+        return text
+
     def _box(self) -> SecretBox:
         """Only the key that this store was made with: a stray key file must not seal what no backup opens."""
         key = SealKey.load(self.home)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.adapters.store import audit
-from controller.adapters.store.base import TABLES, StoreBase, Unit
+from controller.adapters.store.base import TABLES, StoreBase, Unit, find
 from controller.adapters.store.connection import DiskFullError, to_json
 from controller.adapters.store.rows import Outcome, Step, StepRef, step_row
 from inventory.errors import BusyError, InvariantError, RefusedError
@@ -152,8 +152,7 @@ def _may_act(unit: Unit, ref: StepRef) -> None:
             where=ref.path,
             fix="run `cto apply`, which reads them first",
         )
-    table = TABLES[ref.kind]
-    if unit.one(f"SELECT 1 FROM {table} WHERE name = ?", [ref.subject]) is None:
+    if find(unit, ref.kind, ref.subject) is None:
         raise InvariantError(f"{ref.path} is not in the store", fix="declare or pin it first")
 
 
@@ -191,7 +190,7 @@ def _delete_progress(unit: Unit, subject: str) -> None:
 
 def _follow(unit: Unit, ref: StepRef, *, moves: bool) -> tuple[str, str]:
     """The state before and after; `inventory.lifecycle` alone knows the way."""
-    row = unit.one(f"SELECT state FROM {TABLES[ref.kind]} WHERE name = ?", [ref.subject])
+    row = find(unit, ref.kind, ref.subject)
     if row is None:
         raise InvariantError(f"{ref.path} is not in the store", fix="report this: it is our bug")
     before: str = row["state"]
@@ -206,7 +205,7 @@ def _write_back(unit: Unit, ref: StepRef, state: str, ending: _Ending) -> None:
     # A cancelled step says nothing about the machine, so the problem that stands is left.
     problem = None if ending.outcome == "cancelled" else ending.problem
     unit.execute(
-        f"UPDATE {TABLES[ref.kind]} SET changed_at = iif(state = ?, changed_at, ?), state = ?,"
+        f"UPDATE {TABLES[ref.kind]} SET changed_at = iif(state = ?, changed_at, ?), state = ?,"  # noqa: S608 -- one of TABLES
         " problem = coalesce(?, problem), record = json_patch(record, ?) WHERE name = ?",
         [state, unit.at, state, problem, to_json(ending.record), ref.subject],
     )

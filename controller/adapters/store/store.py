@@ -3,6 +3,7 @@
 Made of chapters, one file each; here are opening, restoring, and the promise to only observe after a restore.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable
 from datetime import datetime
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from controller.adapters import lock
 from controller.adapters.home import Home
 from controller.adapters.secretbox import SealKey
 from controller.adapters.store import audit, migrations
@@ -21,9 +23,10 @@ from controller.adapters.store.events import EventsChapter
 from controller.adapters.store.nodes import NodesChapter
 from controller.adapters.store.pins import PinsChapter
 from controller.adapters.store.runs import RunsChapter
+from controller.adapters.store.schema import VERSIONS
 from controller.adapters.store.secrets import SecretsChapter
 from controller.adapters.store.steps import StepsChapter
-from inventory.errors import StoreError
+from inventory.errors import BusyError, StoreError
 
 
 class Store(
@@ -133,6 +136,7 @@ def _make_ready(
 ) -> None:
     check(connection, home.database)
     if migrate:
+        _nobody_else(home, connection)
         stamp = at.translate({ord(mark): None for mark in "-:."})
         migrations.migrate(connection, home.database, backups=home.backups, stamp=stamp)
     else:
@@ -140,6 +144,17 @@ def _make_ready(
     with transaction(connection, home.database):
         if connection.execute("SELECT 1 FROM meta").fetchone() is None:
             _first_row(home, connection, at=at, controller_id=new_id())
+
+
+def _nobody_else(home: Home, connection: sqlite3.Connection) -> None:
+    """An engine of an older version must not have the tables changed under it."""
+    names, engine = migrations.applied(connection), lock.holder(home)
+    if names and len(names) < len(VERSIONS) and engine not in (0, os.getpid()):
+        raise BusyError(
+            f"an engine of an older cto (pid {engine}) is at work on this store",
+            where=str(home.root),
+            fix="stop it first, then run this again; the store is brought up to date then",
+        )
 
 
 def _first_row(home: Home, connection: sqlite3.Connection, *, at: str, controller_id: str) -> None:

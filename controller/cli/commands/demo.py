@@ -16,7 +16,13 @@ from web.ports import EXIT_DONE, EXIT_NODE
 @command("demo", example="cto demo\ncto demo --once --output json\ncto demo --stop")
 @click.option("--once", is_flag=True, help="Take everything down when the clusters are verified.")
 @click.option("--stop", is_flag=True, help="End the page and the lab that an earlier demo left running.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8180, show_default=True, help="Of the page; 0: any free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8180,
+    show_default=True,
+    help="Of the page; 0: any free one.",
+)
 @pass_app
 def demo(app: App, once: bool, stop: bool, port: int) -> int:
     """Provision two simulated sites: a cluster of four nodes and a one-node appliance.
@@ -59,7 +65,9 @@ def _provision(app: App) -> Any:
 
     began = time.monotonic()
     if not app.json:
-        click.echo("Starting two sites of simulated machines (real SSH, mDNS, disks and Talos API on loopback)…")
+        click.echo(
+            "Starting two sites of simulated machines (real SSH, mDNS, disks and Talos API on loopback)…"
+        )
     with app.services() as services:
         shown: Any = None
 
@@ -67,7 +75,9 @@ def _provision(app: App) -> Any:
             nonlocal shown
             if not app.json:
                 _plan_in_brief(plan.to_dict())
-            shown = follower(app, services.queries, [n.name for n in plan.nodes], after=services.queries.last_event_id())
+            shown = follower(
+                app, services.queries, [n.name for n in plan.nodes], after=services.queries.last_event_id()
+            )
 
         def update() -> None:
             if shown is not None:
@@ -89,13 +99,15 @@ def _plan_in_brief(plan: dict[str, Any]) -> None:
     for node in plan["nodes"]:
         disk = node["disk"]
         where = f"{disk['model']} ({disk['reason']})" if disk else "no disk"
-        click.echo(f"  {node['site']:<10} {node['name']:<14} {node['role']:<13} {node['profile']:<18} → {where}")
+        click.echo(
+            f"  {node['site']:<10} {node['name']:<14} {node['role']:<13} {node['profile']:<18} → {where}"
+        )
 
 
 def _what_now(home: str, url: str) -> None:
     click.echo(f"\nThe fleet is live at {click.style(url, bold=True)}\n")
     click.echo("Try next:")
-    click.echo(f"  export CTO_HOME={home} PATH=\"$PWD/.venv/bin:$PATH\"")
+    click.echo(f'  export CTO_HOME={home} PATH="$PWD/.venv/bin:$PATH"')
     for text, why in (
         ("cto status", "the fleet at a glance"),
         ("cto plan -f $CTO_HOME/lab/site.yaml", "nothing to do, and it says so"),

@@ -7,6 +7,7 @@ import click
 from controller.cli.base import App, command, complete_clusters, complete_nodes, pass_app
 from controller.cli.output import line, plain
 from controller.cli.text import clean
+from web.fleet import latest_events
 from web.ports import EventView, Queries
 
 _POLL_SECONDS = 0.25
@@ -28,13 +29,10 @@ def events(
     subject = f"node/{node}" if node else f"cluster/{cluster}" if cluster else ""
     with app.services() as services:
         queries: Queries = services.queries
-        cursor = after or 0
-        if after is None and not subject:
-            cursor = max(0, queries.last_event_id() - limit)
-        past = list(past_events(queries, cursor, subject))
-        for event in past if after is not None else past[-limit:]:
+        past = latest_events(queries, limit, subject) if after is None else since(queries, after, subject)
+        for event in past:
             show(app, event)
-        cursor = max([cursor, *(event.id for event in past)])
+        cursor = past[-1].id if past else after or queries.last_event_id()
         while follow:
             for event in queries.events(cursor, 500, subject):
                 show(app, event)
@@ -42,7 +40,7 @@ def events(
             time.sleep(_POLL_SECONDS)
 
 
-def past_events(queries: Queries, after: int, subject: str) -> list[EventView]:
+def since(queries: Queries, after: int, subject: str) -> list[EventView]:
     """Everything after the cursor, page by page."""
     found: list[EventView] = []
     while page := queries.events(after, 500, subject):

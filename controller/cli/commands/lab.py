@@ -17,7 +17,7 @@ from inventory.errors import OperatorError
 @click.option("--sites", type=click.IntRange(1, 50), default=1, show_default=True, help="How many sites.")
 @click.option("--nodes", type=click.IntRange(1, 200), default=4, show_default=True, help="Machines per site.")
 @click.option("--mixed", metavar="N,N,…", help="Machines of each site, instead of --sites and --nodes.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same machines.")
+@click.option("--seed", default="", help="Same seed, same machines and addresses. Default: from the home.")
 @click.option(
     "--hardware", multiple=True, metavar="KIND", help="Only these kinds of machine; may be repeated."
 )
@@ -36,7 +36,7 @@ def up(
     sites: int,
     nodes: int,
     mixed: str | None,
-    seed: int,
+    seed: str,
     hardware: tuple[str, ...],
     boot_seconds: float,
 ) -> None:
@@ -93,10 +93,10 @@ def status(app: App, console: str | None) -> None:
         document([plain(machine) for machine in machines])
         return
     rows = [
-        (m.name, m.site, m.cluster, m.role, m.hardware, m.power, f"{m.address}:{m.ssh_port}")
+        (m.name, m.site, m.cluster, m.role, m.hardware, m.state, f"{m.address}:{m.ssh_port}")
         for m in machines
     ]
-    table(("MACHINE", "SITE", "CLUSTER", "ROLE", "HARDWARE", "POWER", "SSH"), rows)
+    table(("MACHINE", "SITE", "CLUSTER", "ROLE", "HARDWARE", "STATE", "SSH"), rows)
 
 
 def _console(machine: Any) -> str:

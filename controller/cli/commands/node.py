@@ -180,7 +180,7 @@ def show(app: App, name: str, limit: int) -> None:
         queries = services.queries
         node = queries.node(name)
         taken = [dict(entry) for entry in queries.facts(name, 2)]
-        happened = list(queries.events(0, 10_000, f"node/{name}"))[-limit:] if limit else []
+        happened = fleet.latest_events(queries, limit, f"node/{name}") if limit else []
     changes = _changes(taken)
     if app.json:
         document(

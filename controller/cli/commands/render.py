@@ -47,5 +47,10 @@ def _explain(app: App, resolved: "Resolved", path: str) -> None:
     if app.json:
         document({"path": path, "layers": layers})
         return
-    rows = [(item["layer"], clean_block(item["value"]), f"{item['file']}:{item['line']}") for item in layers]
+    rows = [(item["layer"], clean_block(item["value"]), _place(item)) for item in layers]
     table(("LAYER", "VALUE", "SET AT"), rows)
+
+
+def _place(layer: dict[str, Any]) -> str:
+    """Where a layer stands in the files; built-in values stand in none."""
+    return f"{layer['file']}:{layer['line']}" if layer["file"] else "-"

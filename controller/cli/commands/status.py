@@ -155,7 +155,7 @@ def _needs(found: fleet.FleetPart, chosen: Sequence[NodeView]) -> None:
     needs = [need for need in found.needs if need.subject in names]
     click.echo("\nNeeds you" if needs else "\nNothing needs you.")
     for need in needs:
-        mark = click.style(present.SYMBOLS["bad"], fg=COLORS["bad"])
+        mark = click.style(present.SYMBOLS[need.tone], fg=COLORS[need.tone])
         lines = clean_block(need.text).split("\n")
         click.echo(f"  {mark} {clean(need.subject)}: {lines[0]}")
         for line in lines[1:]:

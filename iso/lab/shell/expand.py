@@ -9,7 +9,7 @@ import re
 from typing import Protocol
 
 from iso.lab.shell.files import FileTree
-from iso.lab.shell.syntax import Script, Substitution, Text, Variable, Word
+from iso.lab.shell.tree import Script, Substitution, Text, Variable, Word
 
 _BLANKS = re.compile(r"[ \t\n]+")
 _Field = list[tuple[str, bool]]  # pieces of one argument, each quoted or not
@@ -76,7 +76,7 @@ async def _fields(shell: Parameters, word: Word) -> list[_Field]:
     return fields
 
 
-async def _value(shell: Parameters, part: Text | Variable | Substitution) -> str:
+async def _value(shell: Parameters, part: Text | Variable | Substitution) -> str:  # noqa: PLR0911 - one for each form
     if isinstance(part, Text):
         return part.value
     if isinstance(part, Substitution):
@@ -84,12 +84,11 @@ async def _value(shell: Parameters, part: Text | Variable | Substitution) -> str
     value = shell.parameter(part.name)
     if part.operator == "length":
         return str(len(value or ""))
-    if part.operator in ("-", ":-"):
-        unset = value is None or (part.operator == ":-" and value == "")
-        return await string(shell, part.operand) if unset else value or ""
-    if part.operator in ("+", ":+"):
-        unset = value is None or (part.operator == ":+" and value == "")
-        return "" if unset else await string(shell, part.operand)
+    if part.operator[-1:] in ("-", "+"):
+        unset = value is None or (part.operator[0] == ":" and value == "")
+        if unset is (part.operator[-1] == "-"):
+            return await string(shell, part.operand)
+        return value or ""  # `+` of something unset, or `-` of something set
     if part.operator:
         return _trimmed(value or "", part.operator, await pattern(shell, part.operand))
     return value or ""

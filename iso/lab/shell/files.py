@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from iso.lab.shell.streams import Reader, Source, Writer
+from iso.lab.shell.streams import Reader, Source
 
 _MAX_LINKS = 40
 _NEVER: Mapping[str, "Node"] = {}
@@ -20,9 +20,10 @@ _NEVER: Mapping[str, "Node"] = {}
 class Device(Protocol):
     """A device node. `block` ones have a size and positions."""
 
-    block: bool
-    size: int
-
+    @property
+    def block(self) -> bool: ...
+    @property
+    def size(self) -> int: ...
     def read(self, offset: int, length: int) -> bytes: ...
     def write(self, offset: int, data: bytes) -> None: ...
     def close_after_write(self) -> None: ...
@@ -83,7 +84,9 @@ class FileTree:
             last = index == len(parts) - 1
             if isinstance(node, Link) and (follow or not last):
                 rest = "/".join(parts[index + 1 :])
-                target = posixpath.join(here, node.target, rest) if rest else posixpath.join(here, node.target)
+                target = (
+                    posixpath.join(here, node.target, rest) if rest else posixpath.join(here, node.target)
+                )
                 return self._walk(target, follow, depth + 1)
             here = posixpath.join(here, part)
             if node is None:
@@ -225,8 +228,3 @@ class FileWriter:
         self._file.data += data
 
     def close(self) -> None: ...
-
-
-def is_writer(value: object) -> "Writer | None":
-    """The value as a Writer, if it is one."""
-    return value if hasattr(value, "write") else None  # type: ignore[return-value]

@@ -11,18 +11,20 @@ import functools
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from iso.lab.shell import expand, syntax
+from iso.lab.shell import expand, syntax, tree
 from iso.lab.shell.builtins import BUILTINS
-from iso.lab.shell.call import Call, UsageError, decode, encode
+from iso.lab.shell.call import decode, encode
+from iso.lab.shell.execute import execute
+from iso.lab.shell.redirects import Closable, redirected
+from iso.lab.shell.scanner import ShellSyntaxError
 from iso.lab.shell.signals import ExitShell, LoopControl
-from iso.lab.shell.streams import Collector, Nowhere, Pipe, Reader, Source, Writer, chunks
+from iso.lab.shell.streams import Collector, Nowhere, Pipe, Reader, Source, Writer
 
 if TYPE_CHECKING:
     from iso.lab.host import Host
 
 _parse = functools.lru_cache(maxsize=64)(syntax.parse)
 _SIGPIPE = 141
-_BIN = ("/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/", "/usr/local/bin/", "/usr/local/sbin/")
 
 
 class Shell:
@@ -64,9 +66,16 @@ class Shell:
         return {name: self.variables[name] for name in self.exported if name in self.variables}
 
     def copy(self, fds: Mapping[int, Reader | Writer] | None = None) -> "Shell":
-        other = Shell(self.host, {**self.fds, **(fds or {})}, env=self.variables, cwd=self.cwd, arguments=self.arguments)
+        other = Shell(
+            self.host, {**self.fds, **(fds or {})}, env=self.variables, cwd=self.cwd, arguments=self.arguments
+        )
         other.exported = set(self.exported)
-        other.status, other.errexit, other.name, other._tested = self.status, self.errexit, self.name, self._tested
+        other.status, other.errexit, other.name, other._tested = (
+            self.status,
+            self.errexit,
+            self.name,
+            self._tested,
+        )
         return other
 
     def with_fds(self, fds: Mapping[int, Reader | Writer]) -> "Shell":
@@ -80,14 +89,16 @@ class Shell:
         self, text: str, arguments: tuple[str, ...] = (), env: Mapping[str, str] | None = None
     ) -> int:
         """`sh -c text`: a new shell with this one's environment."""
-        shell = Shell(self.host, self.fds, env=self.env() if env is None else env, cwd=self.cwd, arguments=arguments)
+        shell = Shell(
+            self.host, self.fds, env=self.env() if env is None else env, cwd=self.cwd, arguments=arguments
+        )
         return await shell.run(text)
 
     async def run(self, text: str) -> int:
         """Run `text` in this shell until it ends or exits."""
         try:
             script = _parse(text)
-        except syntax.ShellSyntaxError as error:
+        except ShellSyntaxError as error:
             return await self.complain(str(error), 2)
         except RecursionError:
             return await self.complain("1: Syntax error: nested too deeply", 2)
@@ -105,12 +116,18 @@ class Shell:
         """`eval text`: in this shell; `exit` ends this shell."""
         try:
             return await self.script(_parse(text))
-        except syntax.ShellSyntaxError as error:
+        except ShellSyntaxError as error:
             return await self.complain(str(error), 2)
 
     # --- Parameters, for `expand` ----------------------------------------------------------------
     def parameter(self, name: str) -> str | None:
-        special = {"?": str(self.status), "#": str(len(self.arguments)), "$": "4242", "!": "4243", "0": self.name}
+        special = {
+            "?": str(self.status),
+            "#": str(len(self.arguments)),
+            "$": "4242",
+            "!": "4243",
+            "0": self.name,
+        }
         if name in special:
             return special[name]
         if name in ("@", "*"):
@@ -119,12 +136,12 @@ class Shell:
             return self.arguments[int(name) - 1] if int(name) <= len(self.arguments) else None
         return self.variables.get(name)
 
-    async def substitute(self, script: syntax.Script) -> str:
+    async def substitute(self, script: tree.Script) -> str:
         output = Collector()
         self.status = await self.copy({1: output}).run_isolated(script)
         return decode(bytes(output.data)).replace("\0", "").rstrip("\n")
 
-    async def run_isolated(self, script: syntax.Script) -> int:
+    async def run_isolated(self, script: tree.Script) -> int:
         """Run as a subshell: `exit` ends only this."""
         try:
             return await self.script(script)
@@ -136,11 +153,11 @@ class Shell:
             return _SIGPIPE
 
     # --- lists -----------------------------------------------------------------------------------
-    async def script(self, script: syntax.Script) -> int:
+    async def script(self, script: tree.Script) -> int:
         for item in script:
             if item.background:
                 shell = self.copy({0: Nowhere()})
-                task = asyncio.ensure_future(shell.run_isolated((syntax.AndOr(item.first, item.rest),)))
+                task = asyncio.ensure_future(shell.run_isolated((tree.AndOr(item.first, item.rest),)))
                 self.background.append(task)
                 self.host.keep(task)
                 self.status = 0
@@ -148,7 +165,7 @@ class Shell:
             self.status = await self._and_or(item)
         return self.status
 
-    async def _and_or(self, item: syntax.AndOr) -> int:
+    async def _and_or(self, item: tree.AndOr) -> int:
         steps = [("", item.first), *item.rest]
         ran = 0
         for index, (operator, pipeline) in enumerate(steps):
@@ -158,7 +175,13 @@ class Shell:
             last = index == len(steps) - 1
             async with self._testing(when=not last or pipeline.negated):
                 self.status = await self._pipeline(pipeline)
-        if self.errexit and self.status and not self._tested and ran == len(steps) - 1 and not steps[-1][1].negated:
+        if (
+            self.errexit
+            and self.status
+            and not self._tested
+            and ran == len(steps) - 1
+            and not steps[-1][1].negated
+        ):
             raise ExitShell(self.status)
         return self.status
 
@@ -170,17 +193,17 @@ class Shell:
         finally:
             self._tested -= when
 
-    async def _pipeline(self, pipeline: syntax.Pipeline) -> int:
+    async def _pipeline(self, pipeline: tree.Pipeline) -> int:
         if len(pipeline.commands) == 1:
             status = await self._command(pipeline.commands[0])
         else:
             status = await self._stages(pipeline.commands)
         return int(status == 0) if pipeline.negated else status
 
-    async def _stages(self, commands: tuple[syntax.Command, ...]) -> int:
+    async def _stages(self, commands: tuple[tree.Command, ...]) -> int:
         pipes = [Pipe() for _ in commands[1:]]
 
-        async def stage(index: int, command: syntax.Command) -> int:
+        async def stage(index: int, command: tree.Command) -> int:
             before = pipes[index - 1] if index else None
             after = pipes[index] if index < len(pipes) else None
             ends: dict[int, Reader | Writer] = {}
@@ -190,7 +213,7 @@ class Shell:
                 ends[1] = after
             shell = self.copy(ends)
             try:
-                return await shell.run_isolated((syntax.AndOr(syntax.Pipeline((command,), negated=False), ()),))
+                return await shell.run_isolated((tree.AndOr(tree.Pipeline((command,), negated=False), ()),))
             finally:
                 if after is not None:
                     after.end()
@@ -207,76 +230,52 @@ class Shell:
             raise
 
     # --- commands --------------------------------------------------------------------------------
-    async def _command(self, command: syntax.Command) -> int:
+    async def _command(self, command: tree.Command) -> int:
         if not command.redirects:
             return await self._body(command.body)
-        kept, opened = dict(self.fds), []
+        kept = dict(self.fds)
+        opened: list[Closable] = []
         try:
             for redirect in command.redirects:
-                opened.append(await self._redirect(redirect))
-            status = await self._body(command.body)
-            if _is_bare_exec(command.body):
-                kept = self.fds  # `exec >file`: the redirections stay
-            return status
+                opened += await redirected(self, redirect)
+            return await self._body(command.body)
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise
             self.fds = kept
             return await self.complain(f"cannot open {error.filename}: {error.strerror}", 2)
         finally:
-            self.fds = kept
+            if not _is_bare_exec(command.body):  # `exec >file`: there the redirections stay
+                self.fds = kept
             for stream in opened:
-                if stream is not None:
-                    stream.close()
-
-    async def _redirect(self, redirect: syntax.Redirect) -> Any:
-        """Apply one redirection; what must be closed afterwards, or None."""
-        target = await expand.string(self, redirect.target)
-        if redirect.operator == ">&":
-            stream = Nowhere() if target == "-" else self.fds.get(int(target) if target.isdigit() else -1)
-            if stream is None:
-                raise OSError(9, "Bad file descriptor", target)
-            self.fds[redirect.fd] = stream
-            return None
-        path = target if target.startswith("/") else f"{self.cwd}/{target}"
-        if path == "/dev/null":
-            self.fds[redirect.fd] = Nowhere()
-            return None
-        if path in ("/dev/stdin", "/dev/stdout", "/dev/stderr"):
-            self.fds[redirect.fd] = self.fds[("/dev/stdin", "/dev/stdout", "/dev/stderr").index(path)]
-            return None
-        if redirect.operator == "<":
-            self.fds[redirect.fd] = self.files.reader(path)
-            return None
-        writer = self.files.writer(path, append=redirect.operator == ">>", now=self.host.now())
-        self.fds[redirect.fd] = writer
-        return writer
+                stream.close()
 
     async def _body(self, body: Any) -> int:
         match body:
-            case syntax.Simple():
+            case tree.Simple():
                 return await self._simple(body)
-            case syntax.Group(inner, subshell):
-                return await self.copy().run_isolated(inner) if subshell else await self.script(inner)
-            case syntax.If():
-                for condition, branch in body.branches:
-                    if await self._condition(condition) == 0:
-                        return await self.script(branch)
-                return await self.script(body.otherwise) if body.otherwise else 0
-            case syntax.For(name, words, inner):
+            case tree.Group(inner, subshell):
+                return await (self.copy().run_isolated(inner) if subshell else self.script(inner))
+            case tree.If():
+                return await self._if(body)
+            case tree.For(name, words, inner):
                 values = list(self.arguments) if words is None else await expand.arguments(self, words)
                 return await self._for(name, values, inner)
-            case syntax.While():
+            case tree.While():
                 return await self._while(body)
-            case syntax.Case():
-                return await self._case(body)
-        raise TypeError(f"no such command node: {body!r}")
+        return await self._case(body)
 
-    async def _condition(self, script: syntax.Script) -> int:
+    async def _if(self, body: tree.If) -> int:
+        for condition, branch in body.branches:
+            if await self._condition(condition) == 0:
+                return await self.script(branch)
+        return await self.script(body.otherwise) if body.otherwise else 0
+
+    async def _condition(self, script: tree.Script) -> int:
         async with self._testing():
             return await self.script(script)
 
-    async def _for(self, name: str, values: Sequence[str], body: syntax.Script) -> int:
+    async def _for(self, name: str, values: Sequence[str], body: tree.Script) -> int:
         status = 0
         for value in values:
             self.variables[name] = value
@@ -287,7 +286,7 @@ class Shell:
                     break
         return status
 
-    async def _while(self, loop: syntax.While) -> int:
+    async def _while(self, loop: tree.While) -> int:
         status = 0
         while (await self._condition(loop.condition) == 0) is not loop.until:
             try:
@@ -298,7 +297,7 @@ class Shell:
             await asyncio.sleep(0)  # a loop that never waits must not hold up the other machines
         return status
 
-    async def _case(self, case: syntax.Case) -> int:
+    async def _case(self, case: tree.Case) -> int:
         subject = await expand.string(self, case.subject)
         for patterns, body in case.branches:
             for word in patterns:
@@ -306,7 +305,7 @@ class Shell:
                     return await self.script(body)
         return 0
 
-    async def _simple(self, simple: syntax.Simple) -> int:
+    async def _simple(self, simple: tree.Simple) -> int:
         before = self.status
         self.status = 0
         assigned = {name: await expand.string(self, value) for name, value in simple.assignments}
@@ -325,51 +324,11 @@ class Shell:
 
     async def run_argv(self, argv: Sequence[str], env: Mapping[str, str] | None = None) -> int:
         """One command by name, as if typed."""
-        name = argv[0]
-        for folder in _BIN:
-            name = name.removeprefix(folder) if name.startswith(folder) else name
-        tool = self.host.tools.get(name)
-        if tool is None:
-            builtin = BUILTINS.get(name)
-            if builtin is not None:
-                return await builtin(self, list(argv[1:]))
-            return await self._not_found(argv)
-        call = Call(name, list(argv[1:]), self.stdin, self.out, self.err, self.env() if env is None else env,
-                    self.cwd, self, self.host)  # fmt: skip
-        self.host.log("command", argv=list(argv))
-        lie = self.host.faults.take("lie", name)
-        if lie is not None:
-            return await _lie(call, lie)
-        try:
-            return await tool(call)
-        except UsageError as error:
-            return await call.fail(str(error), 2)
-        except BrokenPipeError:
-            return _SIGPIPE
-        except OSError as error:
-            return await call.fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror))
-
-    async def _not_found(self, argv: Sequence[str]) -> int:
-        """A script of the tree, or nothing."""
-        path = argv[0]
-        if "/" in path:
-            full = path if path.startswith("/") else f"{self.cwd}/{path}"
-            if self.files.find(full) is not None:
-                return await self.run_script(decode(self.files.read(full)), tuple(argv[1:]))
-        return await self.complain(f"{path}: not found", 127)
+        return await execute(self, argv, self.env() if env is None else env)
 
 
 def _is_bare_exec(body: Any) -> bool:
-    return isinstance(body, syntax.Simple) and body.words == ((syntax.Text("exec", quoted=False),),)
-
-
-async def _lie(call: Call, lie: Mapping[str, Any]) -> int:
-    """Take what comes, do nothing, claim what the fault says (success, unless it says otherwise)."""
-    async for _ in chunks(call.stdin):
-        pass
-    text = str(lie.get("stdout", ""))
-    await call.out.write(encode(text * int(lie.get("repeat", 1))))
-    return int(lie.get("status", 0))
+    return isinstance(body, tree.Simple) and body.words == ((tree.Text("exec", quoted=False),),)
 
 
 async def run(host: "Host", text: str, *, stdin: bytes = b"") -> tuple[int, bytes, bytes]:

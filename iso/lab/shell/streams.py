@@ -1,4 +1,4 @@
-"""Byte streams between the commands of the lab's shell, with back-pressure. Knows nothing of commands or files."""
+"""Byte streams between the commands of the lab's shell, with back-pressure. Knows no commands or files."""
 
 import asyncio
 import errno

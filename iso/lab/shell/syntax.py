@@ -1,111 +1,27 @@
 """Parses the part of POSIX sh that the lab's machines speak into a small tree. Runs nothing.
 
 Understood: simple commands, pipelines, lists (; & && || !), if, for, while, until, case, { }, ( ), quotes,
-$VAR, ${VAR op word}, $(…), assignments and redirections. Not: functions, here-documents, arithmetic, backquotes.
+$VAR, ${VAR op word}, $(…), assignments, redirections. Not: functions, here-documents, arithmetic, backquotes.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
-
-class ShellSyntaxError(Exception):
-    """The text is no script this shell understands; the message is what dash would say after its name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    value: str
-    quoted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    name: str
-    quoted: bool
-    operator: str = ""  # "", ":-", "-", ":+", "+", "#", "##", "%", "%%", "length"
-    operand: "Word" = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Substitution:
-    body: "Script"
-    quoted: bool
-
-
-Part = Text | Variable | Substitution
-Word = tuple[Part, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Redirect:
-    fd: int
-    operator: str  # "<", ">", ">>", ">&"
-    target: Word
-
-
-@dataclass(frozen=True, slots=True)
-class Simple:
-    assignments: tuple[tuple[str, Word], ...]
-    words: tuple[Word, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    body: "Script"
-    subshell: bool
-
-
-@dataclass(frozen=True, slots=True)
-class If:
-    branches: tuple[tuple["Script", "Script"], ...]
-    otherwise: "Script"
-
-
-@dataclass(frozen=True, slots=True)
-class For:
-    name: str
-    words: tuple[Word, ...] | None  # None: over "$@"
-    body: "Script"
-
-
-@dataclass(frozen=True, slots=True)
-class While:
-    condition: "Script"
-    body: "Script"
-    until: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    subject: Word
-    branches: tuple[tuple[tuple[Word, ...], "Script"], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    body: Simple | Group | If | For | While | Case
-    redirects: tuple[Redirect, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    commands: tuple[Command, ...]
-    negated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AndOr:
-    first: Pipeline
-    rest: tuple[tuple[str, Pipeline], ...]  # ("&&" | "||", pipeline)
-    background: bool = False
-
-
-Script = tuple[AndOr, ...]
-
-_META = " \t\n;&|<>()"
-_NAME_START = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
-_NAME = _NAME_START + "0123456789"
-_CLOSERS = ("then", "else", "elif", "fi", "do", "done", "esac", "}", ")", ";;")
-_MAX_DEPTH = 60
+from iso.lab.shell.scanner import CLOSERS, MAX_DEPTH, META, Scanner, ShellSyntaxError
+from iso.lab.shell.tree import (
+    AndOr,
+    Case,
+    Command,
+    Compound,
+    For,
+    Group,
+    If,
+    Pipeline,
+    Redirect,
+    Script,
+    Simple,
+    While,
+    Word,
+)
 
 
 def parse(text: str) -> Script:
@@ -117,71 +33,17 @@ def parse(text: str) -> Script:
     return script
 
 
-class _Parser:
-    def __init__(self, text: str) -> None:
-        self.text, self.pos, self.depth = text, 0, 0
-
-    # --- characters -------------------------------------------------------------------------------
-    def at(self, token: str) -> bool:
-        return self.text.startswith(token, self.pos)
-
-    def take(self, token: str) -> bool:
-        found = self.at(token)
-        self.pos += len(token) if found else 0
-        return found
-
-    def expect(self, token: str) -> None:
-        if not self.take(token):
-            raise self.unexpected(token)
-
-    def unexpected(self, wanted: str = "") -> ShellSyntaxError:
-        line = self.text.count("\n", 0, self.pos) + 1
-        seen = f'"{self.text[self.pos : self.pos + 1]}"' if self.pos < len(self.text) else "end of file"
-        tail = f' (expecting "{wanted}")' if wanted else ""
-        return ShellSyntaxError(f"{line}: Syntax error: {seen} unexpected{tail}")
-
-    def blanks(self, *, newlines: bool = False) -> None:
-        while self.pos < len(self.text):
-            char = self.text[self.pos]
-            if char in " \t" or (newlines and char == "\n"):
-                self.pos += 1
-            elif self.at("\\\n"):
-                self.pos += 2
-            elif char == "#":
-                end = self.text.find("\n", self.pos)
-                self.pos = len(self.text) if end < 0 else end
-            else:
-                return
-
-    def keyword(self) -> str:
-        """The bare word here if it could be a reserved word, without taking it."""
-        if self.at(";;"):
-            return ";;"
-        if self.pos < len(self.text) and self.text[self.pos] in "(){}!":
-            follows = self.text[self.pos + 1 : self.pos + 2]
-            if self.text[self.pos] in "()" or follows == "" or follows in _META:
-                return self.text[self.pos]
-        end = self.pos
-        while end < len(self.text) and self.text[end].isalpha():
-            end += 1
-        return self.text[self.pos : end] if end == len(self.text) or self.text[end] in _META else ""
-
-    def expect_keyword(self, word: str) -> None:
-        self.blanks(newlines=True)
-        if self.keyword() != word:
-            raise self.unexpected(word)
-        self.pos += len(word)
-
+class _Parser(Scanner):
     # --- lists ------------------------------------------------------------------------------------
     def script(self) -> Script:
         """A list up to a closing word or the end. May be empty at the top level only; callers check."""
         self.depth += 1
-        if self.depth > _MAX_DEPTH:
+        if self.depth > MAX_DEPTH:
             raise ShellSyntaxError("1: Syntax error: nested too deeply")
         items: list[AndOr] = []
         while True:
             self.blanks(newlines=True)
-            if self.pos >= len(self.text) or self.keyword() in _CLOSERS:
+            if self.pos >= len(self.text) or self.keyword() in CLOSERS:
                 break
             item = self.and_or()
             self.blanks()
@@ -190,7 +52,9 @@ class _Parser:
                 item = AndOr(item.first, item.rest, background=True)
             elif self.at(";;"):
                 pass
-            elif not self.take(";") and not self.take("\n") and self.pos < len(self.text) and not self.at(")"):
+            elif (
+                not self.take(";") and not self.take("\n") and self.pos < len(self.text) and not self.at(")")
+            ):
                 raise self.unexpected()
             items.append(item)
         self.depth -= 1
@@ -203,7 +67,8 @@ class _Parser:
         return found
 
     def and_or(self) -> AndOr:
-        first, rest = self.pipeline(), []
+        first = self.pipeline()
+        rest: list[tuple[str, Pipeline]] = []
         while True:
             self.blanks()
             operator = "&&" if self.at("&&") else "||" if self.at("||") else ""
@@ -232,15 +97,18 @@ class _Parser:
     # --- commands ---------------------------------------------------------------------------------
     def command(self) -> Command:
         word = self.keyword()
-        compound = {"(": self.group, "{": self.group, "if": self.if_, "for": self.for_, "while": self.while_,
-                    "until": self.while_, "case": self.case}.get(word)  # fmt: skip
+        compounds: dict[str, Callable[[str], Compound]] = {
+            "(": self.group, "{": self.group, "if": self.if_, "for": self.for_,
+            "while": self.while_, "until": self.while_, "case": self.case,
+        }  # fmt: skip
+        compound = compounds.get(word)
         if compound is None:
-            if word in _CLOSERS:
+            if word in CLOSERS:
                 raise self.unexpected()
             return self.simple()
         self.pos += len(word)
         body = compound(word)
-        redirects = []
+        redirects: list[Redirect] = []
         self.blanks()
         while (redirect := self.redirect()) is not None:
             redirects.append(redirect)
@@ -299,7 +167,7 @@ class _Parser:
         self.blanks()
         subject = self.word()
         self.expect_keyword("in")
-        branches = []
+        branches: list[tuple[tuple[Word, ...], Script]] = []
         while True:
             self.blanks(newlines=True)
             if self.keyword() == "esac":
@@ -329,7 +197,7 @@ class _Parser:
             if redirect is not None:
                 redirects.append(redirect)
                 continue
-            if self.pos >= len(self.text) or self.text[self.pos] in _META:
+            if self.pos >= len(self.text) or self.text[self.pos] in META:
                 break
             start, name = self.pos, self.name()
             if not words and name and self.take("="):
@@ -348,7 +216,9 @@ class _Parser:
         digits = self.text[start : self.pos]
         for operator in (">>", ">&", ">|", "<&", ">", "<"):
             if self.at("<<"):
-                raise ShellSyntaxError("1: Syntax error: here-documents are not understood by the lab's shell")
+                raise ShellSyntaxError(
+                    "1: Syntax error: here-documents are not understood by the lab's shell"
+                )
             if self.take(operator):
                 default = 0 if operator.startswith("<") else 1
                 self.blanks()
@@ -356,119 +226,3 @@ class _Parser:
                 return Redirect(int(digits) if digits else default, kind, self.word())
         self.pos = start
         return None
-
-    # --- words ------------------------------------------------------------------------------------
-    def name(self) -> str:
-        start = self.pos
-        if self.pos < len(self.text) and self.text[self.pos] in _NAME_START:
-            while self.pos < len(self.text) and self.text[self.pos] in _NAME:
-                self.pos += 1
-        return self.text[start : self.pos]
-
-    def words(self) -> tuple[Word, ...]:
-        found = []
-        while True:
-            self.blanks()
-            if self.pos >= len(self.text) or self.text[self.pos] in _META:
-                return tuple(found)
-            found.append(self.word())
-
-    def word(self, *, empty: bool = False, end: str = _META) -> Word:
-        parts: list[Part] = []
-        start = self.pos
-        while self.pos < len(self.text) and self.text[self.pos] not in end:
-            parts.extend(self.part(end))
-        if self.pos == start and not empty:
-            raise self.unexpected()
-        return tuple(parts)
-
-    def part(self, end: str) -> list[Part]:
-        char = self.text[self.pos]
-        if char == "'":
-            close = self.text.find("'", self.pos + 1)
-            if close < 0:
-                raise ShellSyntaxError("1: Syntax error: Unterminated quoted string")
-            value, self.pos = self.text[self.pos + 1 : close], close + 1
-            return [Text(value, quoted=True)]
-        if char == '"':
-            self.pos += 1
-            return self.double_quoted()
-        if char == "\\":
-            value = self.text[self.pos + 1 : self.pos + 2]
-            self.pos += 2
-            return [] if value == "\n" else [Text(value or "\\", quoted=True)]
-        if char == "$":
-            return [self.dollar(quoted=False)]
-        if char == "`":
-            raise ShellSyntaxError("1: Syntax error: backquotes are not understood by the lab's shell; use $(…)")
-        start = self.pos
-        while self.pos < len(self.text) and self.text[self.pos] not in end + "'\"\\$`":
-            self.pos += 1
-        return [Text(self.text[start : self.pos], quoted=False)]
-
-    def double_quoted(self) -> list[Part]:
-        parts: list[Part] = [Text("", quoted=True)]
-        while not self.take('"'):
-            if self.pos >= len(self.text):
-                raise ShellSyntaxError("1: Syntax error: Unterminated quoted string")
-            char = self.text[self.pos]
-            if char == "$":
-                parts.append(self.dollar(quoted=True))
-            elif char == "\\" and self.text[self.pos + 1 : self.pos + 2] in ("$", "`", '"', "\\", "\n"):
-                parts.append(Text(self.text[self.pos + 1].replace("\n", ""), quoted=True))
-                self.pos += 2
-            else:
-                start = self.pos
-                self.pos += 1
-                while self.pos < len(self.text) and self.text[self.pos] not in '$\\"':
-                    self.pos += 1
-                parts.append(Text(self.text[start : self.pos], quoted=True))
-        return _merged(parts)
-
-    def dollar(self, *, quoted: bool) -> Part:
-        self.pos += 1
-        if self.at("(("):
-            raise ShellSyntaxError("1: Syntax error: arithmetic is not understood by the lab's shell")
-        if self.take("("):
-            body = self.script()
-            self.expect(")")
-            return Substitution(body, quoted)
-        if self.take("{"):
-            return self.braced(quoted=quoted)
-        special = self.text[self.pos : self.pos + 1]
-        if special and special in "?$!#@*0123456789":
-            self.pos += 1
-            return Variable(special, quoted)
-        name = self.name()
-        return Variable(name, quoted) if name else Text("$", quoted=True)
-
-    def braced(self, *, quoted: bool) -> Variable:
-        if self.at("#") and not self.at("#}"):
-            self.pos += 1
-            name = self.name()
-            self.expect("}")
-            return Variable(name, quoted, "length")
-        name = self.name()
-        if not name:
-            name = self.text[self.pos : self.pos + 1]
-            self.pos += 1
-        for operator in (":-", ":+", "##", "%%", "-", "+", "#", "%"):
-            if self.take(operator):
-                operand = self.word(empty=True, end="}")
-                self.expect("}")
-                return Variable(name, quoted, operator, operand)
-        if not self.take("}"):
-            raise ShellSyntaxError("1: Syntax error: Bad substitution")
-        return Variable(name, quoted)
-
-
-def _merged(parts: list[Part]) -> list[Part]:
-    """Neighboring quoted texts as one."""
-    merged: list[Part] = []
-    for part in parts:
-        last = merged[-1] if merged else None
-        if isinstance(part, Text) and isinstance(last, Text):
-            merged[-1] = Text(last.value + part.value, quoted=True)
-        else:
-            merged.append(part)
-    return merged

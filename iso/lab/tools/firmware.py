@@ -4,11 +4,24 @@ from collections.abc import Mapping, Sequence
 
 from iso.lab.nvram import BootEntry, Nvram
 from iso.lab.shell.call import Call, Tool, UsageError
-from iso.lab.tools.block import volume
+from iso.lab.tools.volumes import volume
 
-_LONG = {"--create": "-c", "--disk": "-d", "--part": "-p", "--label": "-L", "--loader": "-l", "--bootorder": "-o",
-         "--bootnext": "-n", "--bootnum": "-b", "--delete-bootnum": "-B", "--verbose": "-v", "--create-only": "-C",
-         "--quiet": "-q", "--delete-bootnext": "-N", "--remove-dups": "-D"}  # fmt: skip
+_LONG = {
+    "--create": "-c",
+    "--disk": "-d",
+    "--part": "-p",
+    "--label": "-L",
+    "--loader": "-l",
+    "--bootorder": "-o",
+    "--bootnext": "-n",
+    "--bootnum": "-b",
+    "--delete-bootnum": "-B",
+    "--verbose": "-v",
+    "--create-only": "-C",
+    "--quiet": "-q",
+    "--delete-bootnext": "-N",
+    "--remove-dups": "-D",
+}
 
 
 async def efibootmgr(call: Call) -> int:
@@ -27,7 +40,9 @@ async def efibootmgr(call: Call) -> int:
         numbers = [int(text, 16) for text in chosen["-o"].split(",")]
         unknown = [number for number in numbers if number not in nvram.entries]
         if unknown:
-            return await call.fail(f"Invalid BootOrder order entry value: boot entry {unknown[0]:04X} does not exist", 8)
+            return await call.fail(
+                f"Invalid BootOrder order entry value: boot entry {unknown[0]:04X} does not exist", 8
+            )
         nvram.order = numbers
     if "-n" in chosen:
         nvram.next = int(chosen["-n"], 16)
@@ -71,7 +86,11 @@ async def _create(call: Call, nvram: Nvram, chosen: Mapping[str, str]) -> None:
 
 def _listing(nvram: Nvram, *, verbose: bool) -> list[str]:
     lines = [f"BootNext: {nvram.next:04X}"] if nvram.next is not None else []
-    lines += [f"BootCurrent: {nvram.current:04X}", "Timeout: 1 seconds", "BootOrder: " + ",".join(f"{n:04X}" for n in nvram.order)]
+    lines += [
+        f"BootCurrent: {nvram.current:04X}",
+        "Timeout: 1 seconds",
+        "BootOrder: " + ",".join(f"{n:04X}" for n in nvram.order),
+    ]
     for number, entry in sorted(nvram.entries.items()):
         path = f"\t{entry.path}" if verbose and entry.path else ""
         lines.append(f"Boot{number:04X}* {entry.label}{path}")

@@ -1,4 +1,4 @@
-"""What the hardware says of itself: lscpu, dmidecode, lspci, ip, smartctl, ipmitool. Captured text comes first."""
+"""What hardware says of itself: lscpu, dmidecode, lspci, ip, smartctl, ipmitool. Captured text wins."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,9 +26,16 @@ def _captured(tool: Tool) -> Tool:
 async def lscpu(call: Call) -> int:
     hardware = call.host.hardware
     cpu = hardware.cpu
-    rows = {"Architecture": {"amd64": "x86_64", "arm64": "aarch64"}[hardware.arch], "CPU(s)": cpu.threads_in_all,
-            "On-line CPU(s) list": f"0-{cpu.threads_in_all - 1}", "Vendor ID": cpu.vendor, "Model name": cpu.model,
-            "Thread(s) per core": cpu.threads, "Core(s) per socket": cpu.cores, "Socket(s)": cpu.sockets}  # fmt: skip
+    rows = {
+        "Architecture": {"amd64": "x86_64", "arm64": "aarch64"}[hardware.arch],
+        "CPU(s)": cpu.threads_in_all,
+        "On-line CPU(s) list": f"0-{cpu.threads_in_all - 1}",
+        "Vendor ID": cpu.vendor,
+        "Model name": cpu.model,
+        "Thread(s) per core": cpu.threads,
+        "Core(s) per socket": cpu.cores,
+        "Socket(s)": cpu.sockets,
+    }
     if cpu.hypervisor:
         rows |= {"Hypervisor vendor": cpu.hypervisor, "Virtualization type": "full"}
     if call.args[:1] in (["-J"], ["--json"]):
@@ -42,7 +49,12 @@ async def dmidecode(call: Call) -> int:
     if not hardware.dmi:
         return await call.print("# dmidecode 3.4", "# No SMBIOS nor DMI entry point found, sorry.") or 1
     if call.args[:1] == ["-s"]:
-        name = call.args[1].replace("system-", "product_").replace("-", "_").replace("product_product", "product")
+        name = (
+            call.args[1]
+            .replace("system-", "product_")
+            .replace("-", "_")
+            .replace("product_product", "product")
+        )
         names = {"product_manufacturer": "sys_vendor", "product_serial_number": "product_serial"}
         return await call.print(hardware.dmi.get(names.get(name, name), "Not Specified"))
     lines = ["# dmidecode 3.4", "Getting SMBIOS data from sysfs.", "SMBIOS 3.3.0 present.", ""]
@@ -55,16 +67,30 @@ async def dmidecode(call: Call) -> int:
 def _dimm(dimms: DimmKind, slot: int, serial: str) -> list[str]:
     filled = slot < dimms.count
     rows: dict[str, Any] = {
-        "Array Handle": "0x1000", "Error Information Handle": "Not Provided",
+        "Array Handle": "0x1000",
+        "Error Information Handle": "Not Provided",
         "Total Width": ("72 bits" if dimms.ecc else "64 bits") if filled else "Unknown",
-        "Data Width": "64 bits" if filled else "Unknown", "Size": dimms.size if filled else "No Module Installed",
-        "Form Factor": "DIMM", "Locator": f"A{slot + 1}", "Bank Locator": "Not Specified",
+        "Data Width": "64 bits" if filled else "Unknown",
+        "Size": dimms.size if filled else "No Module Installed",
+        "Form Factor": "DIMM",
+        "Locator": f"A{slot + 1}",
+        "Bank Locator": "Not Specified",
         "Type": dimms.type if filled else "Unknown",
-    }  # fmt: skip
+    }
     if filled:
-        rows |= {"Speed": f"{dimms.speed} MT/s", "Manufacturer": dimms.manufacturer, "Serial Number": f"{serial[:5]}{slot:03d}",
-                 "Part Number": dimms.part, "Configured Memory Speed": f"{dimms.speed} MT/s"}  # fmt: skip
-    return [f"Handle 0x11{slot:02X}, DMI type 17, 92 bytes", "Memory Device", *(f"\t{k}: {v}" for k, v in rows.items()), ""]
+        rows |= {
+            "Speed": f"{dimms.speed} MT/s",
+            "Manufacturer": dimms.manufacturer,
+            "Serial Number": f"{serial[:5]}{slot:03d}",
+            "Part Number": dimms.part,
+            "Configured Memory Speed": f"{dimms.speed} MT/s",
+        }
+    return [
+        f"Handle 0x11{slot:02X}, DMI type 17, 92 bytes",
+        "Memory Device",
+        *(f"\t{k}: {v}" for k, v in rows.items()),
+        "",
+    ]
 
 
 async def lspci(call: Call) -> int:
@@ -80,33 +106,69 @@ async def ip(call: Call) -> int:
     if words[:1] not in (["addr"], ["address"], ["a"], ["link"]):
         return await call.print(*(["[]"] if "-j" in call.args else []))
     loopback = {
-        "ifindex": 1, "ifname": "lo", "flags": ["LOOPBACK", "UP", "LOWER_UP"], "mtu": 65536, "operstate": "UNKNOWN",
-        "link_type": "loopback", "address": "00:00:00:00:00:00",
-        "addr_info": [{"family": "inet", "local": "127.0.0.1", "prefixlen": 8, "scope": "host", "label": "lo"}],
-    }  # fmt: skip
+        "ifindex": 1,
+        "ifname": "lo",
+        "flags": ["LOOPBACK", "UP", "LOWER_UP"],
+        "mtu": 65536,
+        "operstate": "UNKNOWN",
+        "link_type": "loopback",
+        "address": "00:00:00:00:00:00",
+        "addr_info": [
+            {"family": "inet", "local": "127.0.0.1", "prefixlen": 8, "scope": "host", "label": "lo"}
+        ],
+    }
     nics = [_nic(index, nic, call.host.machine.address) for index, nic in enumerate(call.host.hardware.nics)]
     if "-j" in call.args:
         return await call.print(json.dumps([loopback, *nics]))
-    return await call.print(*(f"{one['ifindex']}: {one['ifname']}: mtu {one['mtu']} state {one['operstate']}" for one in [loopback, *nics]))
+    return await call.print(
+        *(
+            f"{one['ifindex']}: {one['ifname']}: mtu {one['mtu']} state {one['operstate']}"
+            for one in [loopback, *nics]
+        )
+    )
 
 
 def _nic(index: int, nic: NicKind, address: str) -> dict[str, Any]:
     flags = ["BROADCAST", "MULTICAST", "UP", *(["LOWER_UP"] if nic.link else ["NO-CARRIER"])]
     # The first interface with a link has the machine's address.
-    own = [{"family": "inet", "local": address, "prefixlen": 24, "scope": "global", "dynamic": True, "label": nic.name}]
+    own = [
+        {
+            "family": "inet",
+            "local": address,
+            "prefixlen": 24,
+            "scope": "global",
+            "dynamic": True,
+            "label": nic.name,
+        }
+    ]
     return {
-        "ifindex": index + 2, "ifname": nic.name, "flags": flags, "mtu": 1500, "qdisc": "mq",
-        "operstate": "UP" if nic.link else "DOWN", "group": "default", "txqlen": 1000, "link_type": "ether",
-        "address": nic.mac, "broadcast": "ff:ff:ff:ff:ff:ff", "promiscuity": 0, "min_mtu": 68, "max_mtu": 9000,
-        "parentbus": "pci", "parentdev": nic.pci, "addr_info": own if index == 0 and nic.link else [],
-    }  # fmt: skip
+        "ifindex": index + 2,
+        "ifname": nic.name,
+        "flags": flags,
+        "mtu": 1500,
+        "qdisc": "mq",
+        "operstate": "UP" if nic.link else "DOWN",
+        "group": "default",
+        "txqlen": 1000,
+        "link_type": "ether",
+        "address": nic.mac,
+        "broadcast": "ff:ff:ff:ff:ff:ff",
+        "promiscuity": 0,
+        "min_mtu": 68,
+        "max_mtu": 9000,
+        "parentbus": "pci",
+        "parentdev": nic.pci,
+        "addr_info": own if index == 0 and nic.link else [],
+    }
 
 
 async def smartctl(call: Call) -> int:
     if "--version" in call.args:
         return await call.print("smartctl 7.3 2022-02-28")
     if "--scan" in call.args:
-        return await call.print(*(f"/dev/{disk.name} -d auto # /dev/{disk.name}" for disk in call.host.hardware.disks))
+        return await call.print(
+            *(f"/dev/{disk.name} -d auto # /dev/{disk.name}" for disk in call.host.hardware.disks)
+        )
     path = call.args[-1] if call.args else ""
     disk = next((one for one in call.host.hardware.disks if f"/dev/{one.name}" == path), None)
     if disk is None:
@@ -116,7 +178,9 @@ async def smartctl(call: Call) -> int:
         await call.print(json.dumps(document))
     else:
         passed = document.get("smart_status", {}).get("passed", False)
-        await call.print(f"SMART overall-health self-assessment test result: {'PASSED' if passed else 'UNKNOWN'}")
+        await call.print(
+            f"SMART overall-health self-assessment test result: {'PASSED' if passed else 'UNKNOWN'}"
+        )
     return status
 
 
@@ -131,25 +195,44 @@ def _smart(disk: DiskKind, path: str) -> tuple[dict[str, Any], int]:
     if disk.transport in ("virtio", "mmc", "usb"):
         document["smartctl"]["exit_status"] = 4
         return document, 4
-    document |= {"smart_status": {"passed": True}, "temperature": {"current": 31}, "power_on_time": {"hours": 1207}}
+    document |= {
+        "smart_status": {"passed": True},
+        "temperature": {"current": 31},
+        "power_on_time": {"hours": 1207},
+    }
     if protocol == "NVMe":
         document["nvme_smart_health_information_log"] = {
-            "critical_warning": 0, "temperature": 31, "available_spare": 100, "percentage_used": 1, "media_errors": 0,
-        }  # fmt: skip
+            "critical_warning": 0,
+            "temperature": 31,
+            "available_spare": 100,
+            "percentage_used": 1,
+            "media_errors": 0,
+        }
     if protocol == "ATA":
-        reallocated = {"id": 5, "name": "Reallocated_Sector_Ct", "value": 100, "raw": {"value": 0, "string": "0"}}
+        reallocated = {
+            "id": 5,
+            "name": "Reallocated_Sector_Ct",
+            "value": 100,
+            "raw": {"value": 0, "string": "0"},
+        }
         document["ata_smart_attributes"] = {"revision": 16, "table": [reallocated]}
     return document, 0
 
 
 async def ipmitool(call: Call) -> int:
     if not call.host.hardware.bmc:
-        return await call.fail("Could not open device at /dev/ipmi0 or /dev/ipmi/0 or /dev/ipmidev/0: No such file or directory")
+        return await call.fail(
+            "Could not open device at /dev/ipmi0 or /dev/ipmi/0 or /dev/ipmidev/0: No such file or directory"
+        )
     if call.args[:2] == ["lan", "print"]:
         mac = call.host.hardware.nics[0].mac[:-2] + "fe"
-        return await call.print("Set in Progress         : Set Complete", "IP Address Source       : DHCP Address",
-                                "IP Address              : 192.0.2.10", "Subnet Mask             : 255.255.255.0",
-                                f"MAC Address             : {mac}")  # fmt: skip
+        return await call.print(
+            "Set in Progress         : Set Complete",
+            "IP Address Source       : DHCP Address",
+            "IP Address              : 192.0.2.10",
+            "Subnet Mask             : 255.255.255.0",
+            f"MAC Address             : {mac}",
+        )
     return await call.print("Manufacturer ID           : 674") if call.args[:2] == ["mc", "info"] else 1
 
 
@@ -159,11 +242,20 @@ async def ethtool(call: Call) -> int:
         return await call.fail("No such device", 75)
     if call.args[0] == "-i":
         return await call.print(f"driver: {nic.driver}", f"bus-info: {nic.pci}")
-    return await call.print(f"Settings for {nic.name}:", f"\tSpeed: {nic.speed}Mb/s", f"\tLink detected: {'yes' if nic.link else 'no'}")
+    return await call.print(
+        f"Settings for {nic.name}:",
+        f"\tSpeed: {nic.speed}Mb/s",
+        f"\tLink detected: {'yes' if nic.link else 'no'}",
+    )
 
 
 _MAKERS: Mapping[str, Callable[[Call], Awaitable[int]]] = {
-    "lscpu": lscpu, "dmidecode": dmidecode, "lspci": lspci, "ip": ip, "smartctl": smartctl, "ipmitool": ipmitool,
+    "lscpu": lscpu,
+    "dmidecode": dmidecode,
+    "lspci": lspci,
+    "ip": ip,
+    "smartctl": smartctl,
+    "ipmitool": ipmitool,
     "ethtool": ethtool,
-}  # fmt: skip
+}
 TOOLS: Mapping[str, Tool] = {name: _captured(tool) for name, tool in _MAKERS.items()}

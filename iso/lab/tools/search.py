@@ -1,4 +1,4 @@
-"""grep and sed: the regular expressions people use in probes. sed knows `s`, `p`, `d` and line addresses only."""
+"""grep and sed, as far as probes use them. sed knows `s`, `p`, `d` and line addresses only."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -51,7 +51,7 @@ async def grep(call: Call) -> int:
 
 
 def _grep_options(call: Call) -> tuple[dict[str, str], list[str]]:
-    """grep takes its options anywhere before `--`."""
+    """Grep takes its options anywhere before `--`."""
     long = {"--quiet": "-q", "--extended-regexp": "-E", "--only-matching": "-o", "--no-messages": "-s"}
     args = [long.get(arg, arg) for arg in call.args]
     at = args.index("--") if "--" in args else len(args)
@@ -75,9 +75,13 @@ def _grep_options(call: Call) -> tuple[dict[str, str], list[str]]:
     return found, operands
 
 
-async def _report(call: Call, found: Mapping[str, str], matcher: re.Pattern[str], lines: list[str], prefix: str) -> bool:
+async def _report(
+    call: Call, found: Mapping[str, str], matcher: re.Pattern[str], lines: list[str], prefix: str
+) -> bool:
     limit = int(found["m"]) if "m" in found else len(lines)
-    hits = [(number, line) for number, line in enumerate(lines, 1) if bool(matcher.search(line)) != ("v" in found)]
+    hits = [
+        (number, line) for number, line in enumerate(lines, 1) if bool(matcher.search(line)) != ("v" in found)
+    ]
     hits = hits[:limit]
     if "q" in found:
         return bool(hits)
@@ -126,7 +130,9 @@ async def sed(call: Call) -> int:
     return 0
 
 
-def _sed_program(program: str, *, extended: bool) -> Iterator[tuple[str, str | tuple[re.Pattern[str], str, str]]]:
+def _sed_program(
+    program: str, *, extended: bool
+) -> Iterator[tuple[str, str | tuple[re.Pattern[str], str, str]]]:
     for raw in program.split(";"):
         match = re.match(r"\s*(\d+|/(?:[^/\\]|\\.)*/)?\s*(.*)", raw, re.DOTALL)
         address, action = (match.group(1) or "", match.group(2).strip()) if match else ("", "")

@@ -15,7 +15,17 @@ from iso.lab.shell.files import Device, DeviceReader, DeviceWriter, Dir, File, L
 from iso.lab.shell.streams import CHUNK, Reader, Writer, chunks
 from iso.lab.tools.text import size_of
 
-_DD_FLAGS = {"fullblock", "skip_bytes", "count_bytes", "seek_bytes", "direct", "sync", "dsync", "append", "nonblock"}
+_DD_FLAGS = {
+    "fullblock",
+    "skip_bytes",
+    "count_bytes",
+    "seek_bytes",
+    "direct",
+    "sync",
+    "dsync",
+    "append",
+    "nonblock",
+}
 _DD_CONVERSIONS = {"notrunc", "fsync", "fdatasync", "sparse", "noerror", "sync", "nocreat"}
 
 
@@ -37,13 +47,28 @@ class _Dd:
     @classmethod
     def parse(cls, args: list[str]) -> "_Dd":
         values = dict(arg.partition("=")[::2] for arg in args)
-        unknown = set(values) - {"if", "of", "bs", "ibs", "obs", "count", "skip", "seek", "iflag", "oflag", "conv", "status"}
+        unknown = set(values) - {
+            "if",
+            "of",
+            "bs",
+            "ibs",
+            "obs",
+            "count",
+            "skip",
+            "seek",
+            "iflag",
+            "oflag",
+            "conv",
+            "status",
+        }
         if unknown:
             raise UsageError(f"unrecognized operand '{min(unknown)}'")
         flags = {flag for name in ("iflag", "oflag") for flag in values.get(name, "").split(",") if flag}
         conversions = {word for word in values.get("conv", "").split(",") if word}
         if (flags - _DD_FLAGS) or (conversions - _DD_CONVERSIONS):
-            raise UsageError(f"invalid flag: {', '.join(sorted((flags - _DD_FLAGS) | (conversions - _DD_CONVERSIONS)))}")
+            raise UsageError(
+                f"invalid flag: {', '.join(sorted((flags - _DD_FLAGS) | (conversions - _DD_CONVERSIONS)))}"
+            )
         block = size_of(values.get("bs") or values.get("ibs") or "512")
         skip, seek = size_of(values.get("skip", "0")), size_of(values.get("seek", "0"))
         return cls(
@@ -85,7 +110,12 @@ async def _blocks(reader: Reader, job: _Dd) -> AsyncIterator[bytes]:
     while left is None or left > 0:
         wanted = min(job.block, left) if left is not None and job.count_is_bytes else job.block
         block = await reader.read(wanted)
-        while job.full_blocks and block and len(block) < wanted and (more := await reader.read(wanted - len(block))):
+        while (
+            job.full_blocks
+            and block
+            and len(block) < wanted
+            and (more := await reader.read(wanted - len(block)))
+        ):
             block += more
         if not block:
             return
@@ -174,7 +204,9 @@ async def zstd(call: Call) -> int:
             await call.out.write(compressor.compress(chunk))
         await call.out.write(compressor.flush())
         return 0
-    return await _decompress(call, lambda: zstandard.ZstdDecompressor().decompressobj(), names, (zstandard.ZstdError,))
+    return await _decompress(
+        call, lambda: zstandard.ZstdDecompressor().decompressobj(), names, (zstandard.ZstdError,)
+    )
 
 
 async def gzip_(call: Call) -> int:
@@ -199,7 +231,9 @@ async def checksum(call: Call) -> int:
     for name in names or ["-"]:
         digest = hashlib.new(call.name.removesuffix("sum"))
         try:
-            async for chunk in chunks(call.stdin if name == "-" else call.files.reader(call.path(name)), 1024 * 1024):
+            async for chunk in chunks(
+                call.stdin if name == "-" else call.files.reader(call.path(name)), 1024 * 1024
+            ):
                 digest.update(chunk)
         except OSError as error:
             status = await call.fail(f"{name}: {error.strerror}")
@@ -210,15 +244,25 @@ async def checksum(call: Call) -> int:
 
 async def cmp(call: Call) -> int:
     found, names = options(call.args, "sl", "n")
-    sides = []
-    for name in names[:2]:
-        sides.append(b"".join([chunk async for chunk in call.inputs([name])])[: size_of(found["n"]) if "n" in found else None])
-    if sides[0] == sides[1]:
+    limit = size_of(found["n"]) if "n" in found else None
+    first, second = [b"".join([chunk async for chunk in call.inputs([name])])[:limit] for name in names[:2]]
+    if first == second:
         return 0
     return 1 if "s" in found else await call.fail(f"{names[0]} {names[1]} differ")
 
 
 TOOLS: Mapping[str, Tool] = {
-    "dd": dd, "zstd": zstd, "zstdcat": zstd, "gzip": gzip_, "zcat": gzip_, "gunzip": gzip_, "xz": xz, "xzcat": xz,
-    "sha256sum": checksum, "sha1sum": checksum, "md5sum": checksum, "sha512sum": checksum, "cmp": cmp,
-}  # fmt: skip
+    "dd": dd,
+    "zstd": zstd,
+    "zstdcat": zstd,
+    "gzip": gzip_,
+    "zcat": gzip_,
+    "gunzip": gzip_,
+    "xz": xz,
+    "xzcat": xz,
+    "sha256sum": checksum,
+    "sha1sum": checksum,
+    "md5sum": checksum,
+    "sha512sum": checksum,
+    "cmp": cmp,
+}

@@ -1,4 +1,4 @@
-"""The system around the shell: sh, env, timeout, sleep, date, uname, hostname, id, systemctl, reboot, mount…"""
+"""The system around the shell: sh, env, timeout, sleep, date, uname, hostname, id, systemctl, reboot…"""
 
 import asyncio
 import re
@@ -28,7 +28,9 @@ async def sh(call: Call) -> int:
         return await call.shell.run_script(prefix + rest[0], tuple(rest[2:]), call.env)
     names = rest[:1] if "s" not in found else []
     text = b"".join([chunk async for chunk in call.inputs(names)])
-    return await call.shell.run_script(prefix + text.decode("utf-8", "surrogateescape"), tuple(rest[1:]), call.env)
+    return await call.shell.run_script(
+        prefix + text.decode("utf-8", "surrogateescape"), tuple(rest[1:]), call.env
+    )
 
 
 async def env(call: Call) -> int:
@@ -69,11 +71,10 @@ async def timeout(call: Call) -> int:
 async def transparent(call: Call) -> int:
     """nohup, nice, ionice, stdbuf, setsid, sudo: run what follows; there is nothing to be nicer to."""
     args = list(call.args)
+    valued = {"nice": ("-n",), "ionice": ("-c", "-n", "-p"), "sudo": ("-u",)}.get(call.name, ())
     while args and args[0].startswith("-"):
-        option = args.pop(0)
-        if option in ("-n", "-c", "-p", "-u") and args and call.name in ("nice", "ionice", "sudo"):
-            if not (call.name == "sudo" and option == "-n"):
-                args.pop(0)
+        if args.pop(0) in valued and args:
+            args.pop(0)
     while args and "=" in args[0] and call.name == "sudo":
         args.pop(0)
     return await _run(call, args) if args else 0
@@ -119,7 +120,14 @@ async def uname(call: Call) -> int:
     found, _ = options(call.args, "asnrvmpio")
     arch = {"amd64": "x86_64", "arm64": "aarch64"}[call.host.machine.arch]
     version = "#1 SMP PREEMPT_DYNAMIC Debian 6.1.140-1"
-    values = {"s": "Linux", "n": call.host.name, "r": call.host.kernel, "v": version, "m": arch, "o": "GNU/Linux"}
+    values = {
+        "s": "Linux",
+        "n": call.host.name,
+        "r": call.host.kernel,
+        "v": version,
+        "m": arch,
+        "o": "GNU/Linux",
+    }
     letters = "snrvmo" if "a" in found else [letter for letter in "snrvmo" if letter in found] or "s"
     return await call.print(" ".join(values[letter] for letter in letters))
 
@@ -167,7 +175,11 @@ async def systemctl(call: Call) -> int:
         return 0 if known else 3
     if verb in ("start", "stop", "restart", "daemon-reload", "mask", "unmask", "enable", "disable"):
         unknown = [name for name in args[1:] if name.removesuffix(".service") not in call.host.units]
-        return await call.fail(f"Failed to {verb} {unknown[0]}: Unit {unknown[0]} not found.", 5) if unknown else 0
+        return (
+            await call.fail(f"Failed to {verb} {unknown[0]}: Unit {unknown[0]} not found.", 5)
+            if unknown
+            else 0
+        )
     return await call.print(*(f"{unit}.service loaded active running" for unit in call.host.units))
 
 
@@ -189,7 +201,9 @@ async def mount(call: Call) -> int:
     """Without arguments what is mounted; nothing can be mounted here, since no file system driver exists."""
     if call.args:
         return await call.fail("the lab's machines mount no file systems", 32)
-    return await call.print("overlay on / type overlay (rw,relatime)", "tmpfs on /run type tmpfs (rw,nosuid,nodev)")
+    return await call.print(
+        "overlay on / type overlay (rw,relatime)", "tmpfs on /run type tmpfs (rw,nosuid,nodev)"
+    )
 
 
 async def umount(call: Call) -> int:
@@ -214,10 +228,36 @@ async def dmesg(call: Call) -> int:
 
 
 TOOLS: Mapping[str, Tool] = {
-    "sh": sh, "dash": sh, "bash": sh, "env": env, "printenv": env, "timeout": timeout, "sleep": sleep, "date": date,
-    "uname": uname, "hostname": hostname, "id": id_, "whoami": whoami, "which": which, "nproc": nproc, "uptime": uptime,
-    "systemctl": systemctl, "reboot": reboot, "poweroff": reboot, "kexec": kexec, "mount": mount, "umount": umount,
-    "swapoff": swapoff, "findmnt": findmnt, "timedatectl": timedatectl, "dmesg": dmesg, "xargs": xargs,
-    "nohup": transparent, "nice": transparent, "ionice": transparent, "stdbuf": transparent, "setsid": transparent,
+    "sh": sh,
+    "dash": sh,
+    "bash": sh,
+    "env": env,
+    "printenv": env,
+    "timeout": timeout,
+    "sleep": sleep,
+    "date": date,
+    "uname": uname,
+    "hostname": hostname,
+    "id": id_,
+    "whoami": whoami,
+    "which": which,
+    "nproc": nproc,
+    "uptime": uptime,
+    "systemctl": systemctl,
+    "reboot": reboot,
+    "poweroff": reboot,
+    "kexec": kexec,
+    "mount": mount,
+    "umount": umount,
+    "swapoff": swapoff,
+    "findmnt": findmnt,
+    "timedatectl": timedatectl,
+    "dmesg": dmesg,
+    "xargs": xargs,
+    "nohup": transparent,
+    "nice": transparent,
+    "ionice": transparent,
+    "stdbuf": transparent,
+    "setsid": transparent,
     "sudo": transparent,
-}  # fmt: skip
+}

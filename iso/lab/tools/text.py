@@ -164,15 +164,26 @@ async def wc(call: Call) -> int:
         words += len(pieces) - (inside and chunk[:1] not in b" \t\n\r" and bool(pieces))
         inside = chunk[-1:] not in b" \t\n\r"
     values = {"l": lines, "w": words, "c": size, "m": size}
-    shown = [str(values[letter]) for letter in "lwcm" if letter in found] or [str(lines), str(words), str(size)]
+    shown = [str(values[letter]) for letter in "lwcm" if letter in found] or [
+        str(lines),
+        str(words),
+        str(size),
+    ]
     return await call.print(" ".join(shown + names))
 
 
 def _character_set(text: str) -> bytes:
-    for name, members in (("[:upper:]", "A-Z"), ("[:lower:]", "a-z"), ("[:digit:]", "0-9"), ("[:space:]", " \\t\\n\\r\\v\\f"),
-                          ("[:alnum:]", "A-Za-z0-9"), ("[:alpha:]", "A-Za-z"), ("[:cntrl:]", "\\000-\\037\\177"),
-                          ("[:print:]", " -~")):  # fmt: skip
-        text = text.replace(name, members)
+    for name, ranges in (
+        ("[:upper:]", "A-Z"),
+        ("[:lower:]", "a-z"),
+        ("[:digit:]", "0-9"),
+        ("[:space:]", " \\t\\n\\r\\v\\f"),
+        ("[:alnum:]", "A-Za-z0-9"),
+        ("[:alpha:]", "A-Za-z"),
+        ("[:cntrl:]", "\\000-\\037\\177"),
+        ("[:print:]", " -~"),
+    ):
+        text = text.replace(name, ranges)
     raw = encode(unescaped(text))
     members = bytearray()
     index = 0
@@ -230,7 +241,10 @@ async def sort(call: Call) -> int:
             number = re.match(r"\s*-?\d+(\.\d+)?", text)
             return (float(number.group()) if number else 0.0, line)
         if "V" in found:
-            return tuple((0, int(piece), "") if piece.isdigit() else (1, 0, piece) for piece in re.split(r"(\d+)", text))
+            return tuple(
+                (0, int(piece), "") if piece.isdigit() else (1, 0, piece)
+                for piece in re.split(r"(\d+)", text)
+            )
         return (text, line)
 
     lines.sort(key=key, reverse="r" in found)
@@ -245,7 +259,9 @@ async def uniq(call: Call) -> int:
             groups[-1] = (line, groups[-1][1] + 1)
         else:
             groups.append((line, 1))
-    chosen = [(line, n) for line, n in groups if not ("d" in found and n < 2) and not ("u" in found and n > 1)]
+    chosen = [
+        (line, n) for line, n in groups if not ("d" in found and n < 2) and not ("u" in found and n > 1)
+    ]
     return await call.print(*(f"{n:7d} {line}" if "c" in found else line for line, n in chosen))
 
 
@@ -259,8 +275,14 @@ async def cut(call: Call) -> int:
         if delimiter and delimiter not in line:
             return line
         cells = line.split(delimiter) if delimiter else list(line)
-        keep = [cell for index, cell in enumerate(cells, 1)
-                if any(int(low or 1) <= index <= (int(high or len(cells)) if dash else int(low)) for low, dash, high in ranges)]  # fmt: skip
+        keep = [
+            cell
+            for index, cell in enumerate(cells, 1)
+            if any(
+                int(low or 1) <= index <= (int(high or len(cells)) if dash else int(low))
+                for low, dash, high in ranges
+            )
+        ]
         return delimiter.join(keep)
 
     return await call.print(*(picked(line) for line in await _lines(call, names)))
@@ -274,7 +296,12 @@ async def od(call: Call) -> int:
     data = await read_exactly(reader, limit)
     kind = found.get("t", "o2")
     width = int(kind[1:] or 4)
-    base, digits = {"u": ("d", 3 if width == 1 else 10), "x": ("x", 2 * width), "o": ("o", 3 * width), "d": ("d", 4)}[kind[0]]
+    base, digits = {
+        "u": ("d", 3 if width == 1 else 10),
+        "x": ("x", 2 * width),
+        "o": ("o", 3 * width),
+        "d": ("d", 4),
+    }[kind[0]]
     for start in range(0, len(data), 16):
         row = data[start : start + 16]
         numbers = [int.from_bytes(row[at : at + width], "little") for at in range(0, len(row), width)]

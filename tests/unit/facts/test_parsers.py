@@ -135,6 +135,28 @@ def test_disks_sees_a_mount_behind_the_cap():
     assert (len(disk.volumes), disk.volumes_omitted) == (128, 72)
 
 
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("sda; reboot", "/dev/sda"),
+        ("sda", "/etc/passwd"),
+        ("sda", "/dev/../etc/passwd"),
+        ("sda", "/dev/sda x"),
+        ("$(id)", ""),
+        ("", ""),
+    ],
+)
+def test_names_that_no_disk_has(name: str, path: str):
+    row = {"name": name, "path": path, "type": "disk", "size": 1}
+    with pytest.raises(FactError, match="no disk is called"):
+        disks.parse(json.dumps({"blockdevices": [row]}))
+
+
+def test_a_controller_with_a_folder_of_its_own():
+    row = {"name": "cciss!c0d0", "path": "/dev/cciss/c0d0", "type": "disk", "size": 1}
+    assert disks.parse(json.dumps({"blockdevices": [row]})).items[0].path == "/dev/cciss/c0d0"
+
+
 def test_ten_thousand_disks_are_capped():
     rows = [{"name": f"sd{i}", "type": "disk", "size": 1} for i in range(10_000)]
     found = disks.parse(json.dumps({"blockdevices": rows}))

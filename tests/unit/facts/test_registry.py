@@ -50,3 +50,8 @@ def test_command_stays_in_the_shell_subset(spec: FactSpec):
     for forbidden in ("`", "[[", "((", "<<", "{a", "function ", "awk", "sed ", "&>"):
         assert forbidden not in spec.command
     assert "\n" not in spec.command
+
+
+@EACH
+def test_says_how_long_its_tools_may_take(spec: FactSpec):
+    assert ("timeout" in spec.command) == (spec.seconds > 0)

@@ -44,8 +44,7 @@ def test_this_machine_answers_with_facts_or_honest_problems(shell):
 
 
 def test_without_any_tool_every_problem_names_one(tmp_path: Path):
-    for tool in ("head", "sh"):
-        (tmp_path / tool).symlink_to(shutil.which(tool))
+    (tmp_path / "sh").symlink_to(shutil.which("sh"))
     specs = (cpu.FACT, memory.FACT, smart.FACT)
     script = build(specs, boundary=BOUNDARY).replace(
         "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin", f"PATH={tmp_path}"
@@ -60,32 +59,37 @@ def test_without_any_tool_every_problem_names_one(tmp_path: Path):
 def test_output_without_newline_status_and_stderr():
     raws = run((echo("a", "printf abc; printf oops >&2; false"), echo("b", "echo x; exit_is_not_used=1")))
     assert raws["a"] == Raw(1, b"abc", b"oops")
-    assert raws["b"] == Raw(0, b"x\n")
+    assert raws["b"] == Raw(0, b"x")
 
 
 def test_exit_status_of_a_pipeline_and_of_a_missing_tool():
     raws = run(
-        (echo("a", "echo x | grep y"), echo("b", "no-such-tool", seconds=5), echo("c", "no-such-tool"))
+        (
+            echo("a", "echo x | grep y"),
+            echo("b", "timeout 5 no-such-tool", seconds=5),
+            echo("c", "no-such-tool"),
+        )
     )
     assert [raws[name].status for name in "abc"] == [1, 127, 127]
 
 
 @pytest.mark.needs("timeout")
 def test_a_hanging_command_is_stopped_and_the_rest_goes_on():
-    specs = (echo("slow", "sleep 600", seconds=1), echo("next", "echo here"))
+    specs = (echo("slow", "timeout 1 sleep 600", seconds=1), echo("next", "echo here"))
     facts = parse_all(run(specs), specs)
-    assert facts.values == {"next": "here\n"}
-    assert "within 1 seconds" in facts.problems[0].what
+    assert facts.values == {"next": "here"}
+    assert "no answer in time" in facts.problems[0].what
 
 
-def test_too_much_output_is_cut_on_the_machine():
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: " ".join(shell).rpartition("/")[2])
+def test_too_much_output_is_cut_on_the_machine(shell):
     specs = (echo("loud", "yes | head -c 1000000", cap=1000), echo("next", "echo here"))
-    raws = run(specs)
+    raws = run(specs, shell)
     assert raws["loud"].truncated
     assert len(raws["loud"].stdout) == 1000
     facts = parse_all(raws, specs)
-    assert facts.values == {"next": "here\n"}
-    assert "cut off" in facts.problems[0].what
+    assert facts.values == {"next": "here"}
+    assert "longer than 1000" in facts.problems[0].what
 
 
 def test_output_just_over_the_limit_is_told_from_cut_off():
@@ -106,20 +110,20 @@ def test_partial_answers_count_where_the_spec_says_so():
 def test_a_machine_can_not_forge_a_frame():
     """It would have to know the boundary; one it saw earlier is of no use."""
     old = "f" * 32
-    forged = f"\n{old} = 0\n\n{old} b\nlie\n\n{old} = 0\n"
+    forged = f"\n{old} = 0 0\n\n{old} b\nlie\n{old} = 0 3"
     spec, other = echo("a", f"printf '%s' '{forged}'"), echo("b", "echo truth")
     raws = run((spec, other))
     assert raws["a"].stdout == forged.encode()
-    assert raws["b"].stdout == b"truth\n"
+    assert raws["b"].stdout == b"truth"
 
 
 def test_a_banner_before_the_first_frame_is_not_ours():
-    body = f"Welcome!\n\n{BOUNDARY} a\nx\n\n{BOUNDARY} = 0\n".encode()
-    assert split(body, (echo("a", ""),), BOUNDARY) == {"a": Raw(0, b"x\n")}
+    body = f"Welcome!\n\n{BOUNDARY} a\nx\n{BOUNDARY} = 0 1\n".encode()
+    assert split(body, (echo("a", ""),), BOUNDARY) == {"a": Raw(0, b"x")}
 
 
 def test_the_first_frame_of_a_name_counts():
-    frame = f"\n{BOUNDARY} a\n%s\n{BOUNDARY} = 0\n"
+    frame = f"\n{BOUNDARY} a\n%s\n{BOUNDARY} = 0 1\n"
     assert split((frame % 1 + frame % 2).encode(), (echo("a", ""),), BOUNDARY)["a"].stdout == b"1"
 
 
@@ -144,7 +148,7 @@ def test_stderr_is_capped_and_cleaned():
     spec = echo("a", "")
     frame = f"\n{BOUNDARY} a\n".encode()
     raws = split(
-        frame + f"\n{BOUNDARY} = 1\n".encode(),
+        frame + f"\n{BOUNDARY} = 1 0\n".encode(),
         (spec,),
         BOUNDARY,
         stderr=frame + b"\x1b[31mbad\n" + b"x" * 10**6,
@@ -166,7 +170,17 @@ def test_deadline_covers_a_machine_where_everything_hangs():
 PIECES = st.lists(
     st.binary(max_size=40)
     | st.sampled_from(
-        [f"\n{BOUNDARY} ".encode(), b"cpu\n", b"= 0\n", b"= x\n", b"\n", b"memory\n", b"[[[[", b"\xff\x1b[2J"]
+        [
+            f"\n{BOUNDARY} ".encode(),
+            b"cpu\n",
+            b"= 0 2\n",
+            b"= x\n",
+            b"= 999 999999999999\n",
+            b"\n",
+            b"memory\n",
+            b"[[[[",
+            b"\xff\x1b[2J",
+        ]
     )
 )
 

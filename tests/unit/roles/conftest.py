@@ -69,7 +69,11 @@ def make_node() -> Callable[..., Node]:
 @pytest.fixture
 def make_cluster() -> Callable[..., Cluster]:
     def make(**more: Any) -> Cluster:
-        usual: dict[str, Any] = {"endpoint": "https://10.0.0.5:6443", "kubernetes": "1.36.3", "nodes": ("kn-1",)}
+        usual: dict[str, Any] = {
+            "endpoint": "https://10.0.0.5:6443",
+            "kubernetes": "1.36.3",
+            "nodes": ("kn-1",),
+        }
         return Cluster(name="kn", site="kn", **(usual | more))
 
     return make

@@ -31,7 +31,11 @@ def shape(pem: str) -> dict[str, object]:
         "subject": certificate.subject.rfc4514_string(),
         "issuer": certificate.issuer.rfc4514_string(),
         "signature": certificate.signature_algorithm_oid.dotted_string,
-        "extensions": {e.oid.dotted_string: (e.critical, e.value) for e in certificate.extensions if not isinstance(e.value, skip)},
+        "extensions": {
+            e.oid.dotted_string: (e.critical, e.value)
+            for e in certificate.extensions
+            if not isinstance(e.value, skip)
+        },
     }
 
 
@@ -82,7 +86,10 @@ def test_unknown_roles_are_refused(bundle: SecretsBundle, roles: tuple[str, ...]
 
 def test_talosconfig_is_as_the_official_one(bundle: SecretsBundle, role_fixtures: Path) -> None:
     text = access.talosconfig(bundle, "kn", ["10.0.0.5"], now=NOW, random_bytes=os.urandom)
-    ours, official = yaml.safe_load(text), yaml.safe_load((role_fixtures / "official-talosconfig.yaml").read_text())
+    ours, official = (
+        yaml.safe_load(text),
+        yaml.safe_load((role_fixtures / "official-talosconfig.yaml").read_text()),
+    )
     assert ours["context"] == official["context"] == "kn"
     mine, theirs = ours["contexts"]["kn"], official["contexts"]["kn"]
     assert mine["endpoints"] == ["10.0.0.5"]

@@ -29,9 +29,13 @@ def with_(spec: Spec, **more: Any) -> Spec:
 
 
 @pytest.fixture
-def machine(make_disk: Callable[..., HardwareDisk], make_hardware: Callable[..., Hardware]) -> Callable[..., Hardware]:
+def machine(
+    make_disk: Callable[..., HardwareDisk], make_hardware: Callable[..., Hardware]
+) -> Callable[..., Hardware]:
     def make(*specs: Spec) -> Hardware:
-        return make_hardware(disks=tuple(make_disk(name, kind, size, **more) for name, kind, size, more in specs))
+        return make_hardware(
+            disks=tuple(make_disk(name, kind, size, **more) for name, kind, size, more in specs)
+        )
 
     return make
 
@@ -52,7 +56,12 @@ def machine(make_disk: Callable[..., HardwareDisk], make_hardware: Callable[...,
         ([with_(NVME, **DATA), SSD], Disk(serial="N1"), "nvme0n1", "named in the site file"),
         ([NVME, SSD], Disk(wwid="eui.01", serial="N1"), "nvme0n1", "named in the site file"),
         ([NVME, SSD], Disk(path="/dev/disk/by-id/sda-id"), "sda", "named in the site file"),
-        ([NVME, SSD], Disk(path="/dev/sda"), "sda", "a name that may move to another disk; /dev/disk/by-id/sda-id"),
+        (
+            [NVME, SSD],
+            Disk(path="/dev/sda"),
+            "sda",
+            "a name that may move to another disk; /dev/disk/by-id/sda-id",
+        ),
         ([with_(NVME, healthy=False)], Disk(serial="N1"), "nvme0n1", "health check FAILS"),
     ],
 )
@@ -65,7 +74,9 @@ def test_chosen(
         assert choice.disk.name == chosen
         assert reason in choice.reason
         assert choice.contents == choice.disk.contents
-        assert {choice.disk.name, *(disk.name for disk, _ in choice.rejected)} == {disk.name for disk in found.disks}
+        assert {choice.disk.name, *(disk.name for disk, _ in choice.rejected)} == {
+            disk.name for disk in found.disks
+        }
         assert all(why for _, why in choice.rejected)
 
 
@@ -97,7 +108,10 @@ def test_a_refusal_lists_every_disk_with_its_reason(machine: Callable[..., Hardw
         disks.choose(Disk(), hardware, minimum=10 * GIB, where="node kn-1")
     said = str(caught.value)
     assert said.startswith("node kn-1: no disk to install on")
-    assert "/dev/sda, BOSS-N1, 4.29 TB: it holds data: GPT partition table, 1 partition; sda1: ext4 'home', 1 TB" in said
+    assert (
+        "/dev/sda, BOSS-N1, 4.29 TB: it holds data: GPT partition table, 1 partition; sda1: ext4 'home', 1 TB"
+        in said
+    )
     assert "/dev/sdb, 8.59 TB: it is in use" in said
     assert "/dev/nvme0n1, 1.03 TB, serial N1: its own health check (SMART) fails" in said
     assert "disk: {serial: …}" in said

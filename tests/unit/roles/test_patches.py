@@ -53,7 +53,10 @@ def test_what_does_not_fit(patch: dict[str, Any], what: str) -> None:
 _SCALARS = st.none() | st.booleans() | st.integers(0, 9) | st.sampled_from(["a", "b"])
 _TREES = st.recursive(
     _SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "machine", "$patch", "x"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["a", "machine", "$patch", "x"]), inner, max_size=3)
+    ),
     max_leaves=10,
 )
 _PATCHES = st.dictionaries(st.sampled_from(["machine", "cluster", "x", "$patch"]), _TREES, max_size=3)

@@ -34,11 +34,19 @@ def rendered(
 def all_secrets(bundle: SecretsBundle) -> list[str]:
     pairs = (bundle.os, bundle.etcd, bundle.k8s, bundle.k8s_aggregator)
     keys = [b64(pair.key) for pair in pairs] + [b64(bundle.k8s_service_account_key)]
-    return [*keys, bundle.cluster_secret, bundle.bootstrap_token, bundle.trustd_token, bundle.secretbox_secret]
+    return [
+        *keys,
+        bundle.cluster_secret,
+        bundle.bootstrap_token,
+        bundle.trustd_token,
+        bundle.secretbox_secret,
+    ]
 
 
 @pytest.mark.parametrize("role", ["controlplane", "worker", "appliance"])
-def test_no_secret_of_the_cluster_is_shown(rendered: Callable[..., str], bundle: SecretsBundle, role: str) -> None:
+def test_no_secret_of_the_cluster_is_shown(
+    rendered: Callable[..., str], bundle: SecretsBundle, role: str
+) -> None:
     shown = redaction.redact(rendered(role))
     assert [secret for secret in all_secrets(bundle) if secret in shown] == []
     assert "hostname: kn-1" in shown
@@ -48,7 +56,13 @@ def test_no_secret_of_the_cluster_is_shown(rendered: Callable[..., str], bundle:
 @pytest.mark.parametrize(
     "document",
     [
-        {"machine": {"files": [{"content": "x\n-----BEGIN RSA PRIVATE KEY-----\nhush\n-----END RSA PRIVATE KEY-----\n"}]}},
+        {
+            "machine": {
+                "files": [
+                    {"content": "x\n-----BEGIN RSA PRIVATE KEY-----\nhush\n-----END RSA PRIVATE KEY-----\n"}
+                ]
+            }
+        },
         {"machine": {"files": [{"content": "-----BEGIN PRIVATE KEY-----\nhush"}]}},
         {"kind": "RegistryAuthConfig", "username": "u", "password": "hush"},
         {"kind": "WireguardConfig", "privateKey": "hush", "peers": [{"presharedKey": "hush"}]},
@@ -67,7 +81,12 @@ def test_nor_those_that_patches_bring(document: dict[str, object]) -> None:
 
 
 def test_what_is_no_secret_stays() -> None:
-    document = {"kind": "ExtensionServiceConfig", "environment": ["A=b"], "urls": ["https://a.example/b?c=d"], "n": 1}
+    document = {
+        "kind": "ExtensionServiceConfig",
+        "environment": ["A=b"],
+        "urls": ["https://a.example/b?c=d"],
+        "n": 1,
+    }
     assert yaml.safe_load(redaction.redact(dump(document))) == document
 
 
@@ -79,7 +98,7 @@ def test_a_difference_shows_what_changed_only(rendered: Callable[..., str]) -> N
         "+++ then",
         "+    sysctls:",
         '+        a.b: "1"',
-        '-- address: "10.0.0.1"' if '-- address: "10.0.0.1"' in lines else '--   address: "10.0.0.1"',
+        '--   address: "10.0.0.1"',
         '+-   address: "10.0.0.2"',
     ]
 
@@ -90,7 +109,9 @@ def test_no_difference() -> None:
 
 def test_a_changed_secret_shows_as_changed(rendered: Callable[..., str], bundle: SecretsBundle) -> None:
     other = secrets.create(
-        now=datetime(2026, 3, 1, tzinfo=UTC), random_bytes=os.urandom, service_account_key=bundle.k8s_service_account_key
+        now=datetime(2026, 3, 1, tzinfo=UTC),
+        random_bytes=os.urandom,
+        service_account_key=bundle.k8s_service_account_key,
     )
     shown = redaction.diff(rendered(), rendered(of=other))
     assert "+    token: '*** (changed)'" in shown

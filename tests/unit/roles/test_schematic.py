@@ -22,7 +22,9 @@ def test_ids_are_the_factory_s(role_fixtures: Path) -> None:
     assert len(rows) >= 3
     for row in rows:
         overlay = Overlay(**row["overlay"]) if "overlay" in row else None
-        assert schematic.predict(row.get("extensions", ()), row.get("kernel_args", ()), overlay).id == row["id"]
+        assert (
+            schematic.predict(row.get("extensions", ()), row.get("kernel_args", ()), overlay).id == row["id"]
+        )
 
 
 def test_the_whole_document() -> None:
@@ -39,10 +41,15 @@ def test_the_whole_document() -> None:
 
 
 def test_order_of_extensions_matters() -> None:
-    assert schematic.predict(("siderolabs/a", "siderolabs/b")).id != schematic.predict(("siderolabs/b", "siderolabs/a")).id
+    assert (
+        schematic.predict(("siderolabs/a", "siderolabs/b")).id
+        != schematic.predict(("siderolabs/b", "siderolabs/a")).id
+    )
 
 
-@pytest.mark.parametrize("text", ["true", "No", "1.5", "a: b", "a #b", "'x'", "", "- x", "*x", "ends:", "null", "~"])
+@pytest.mark.parametrize(
+    "text", ["true", "No", "1.5", "a: b", "a #b", "'x'", "", "- x", "*x", "ends:", "null", "~"]
+)
 def test_what_needs_quotes_is_not_predicted(text: str) -> None:
     with pytest.raises(RefusedError, match="can't be predicted"):
         schematic.document((), (text,))
@@ -50,8 +57,15 @@ def test_what_needs_quotes_is_not_predicted(text: str) -> None:
 
 def test_a_node_s_schematic() -> None:
     profile = next(profile for profile in load_profiles() if profile.extensions)
-    made = schematic.for_node(node(Image("1.13.9", extensions=("siderolabs/x", profile.extensions[0])), longhorn=True), profile)
-    assert made.extensions[:4] == ("siderolabs/x", profile.extensions[0], "siderolabs/iscsi-tools", "siderolabs/util-linux-tools")
+    made = schematic.for_node(
+        node(Image("1.13.9", extensions=("siderolabs/x", profile.extensions[0])), longhorn=True), profile
+    )
+    assert made.extensions[:4] == (
+        "siderolabs/x",
+        profile.extensions[0],
+        "siderolabs/iscsi-tools",
+        "siderolabs/util-linux-tools",
+    )
     assert len(set(made.extensions)) == len(made.extensions)
     assert made.kernel_args[0] == "talos.config=metal-iso"
     assert schematic.for_node(node(Image("1.13.9"), "state")).id == ID
@@ -71,8 +85,13 @@ def test_every_profile_can_be_predicted() -> None:
 def test_references() -> None:
     image, mirror = Image("1.13.9"), Image("1.13.9", factory="https://mirror.example:8443/talos/")
     assert schematic.installer_reference(image, ID) == f"factory.talos.dev/metal-installer/{ID}:v1.13.9"
-    assert schematic.installer_reference(mirror, ID) == f"mirror.example:8443/talos/metal-installer/{ID}:v1.13.9"
-    assert schematic.image_url(image, ID, "arm64") == f"https://factory.talos.dev/image/{ID}/v1.13.9/metal-arm64.raw.zst"
+    assert (
+        schematic.installer_reference(mirror, ID) == f"mirror.example:8443/talos/metal-installer/{ID}:v1.13.9"
+    )
+    assert (
+        schematic.image_url(image, ID, "arm64")
+        == f"https://factory.talos.dev/image/{ID}/v1.13.9/metal-arm64.raw.zst"
+    )
     assert schematic.image_url(Image("1.13.9", url="file:///a.raw.zst"), ID, "amd64") == "file:///a.raw.zst"
     with pytest.raises(OperatorError, match="no factory URL"):
         schematic.installer_reference(Image("1.13.9", factory="factory.talos.dev"), ID)

@@ -23,7 +23,9 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @pytest.fixture
 def fresh(bundle: SecretsBundle) -> SecretsBundle:
-    return secrets.create(now=NOW, random_bytes=os.urandom, service_account_key=bundle.k8s_service_account_key)
+    return secrets.create(
+        now=NOW, random_bytes=os.urandom, service_account_key=bundle.k8s_service_account_key
+    )
 
 
 def traits(pem: str) -> dict[str, Any]:
@@ -83,7 +85,9 @@ def test_what_was_written_is_read(fresh: SecretsBundle) -> None:
 
 
 def test_the_official_file_survives_a_round_trip(bundle: SecretsBundle, role_fixtures: Path) -> None:
-    assert yaml.safe_load(secrets.to_yaml(bundle)) == yaml.safe_load((role_fixtures / "bundle.yaml").read_text())
+    assert yaml.safe_load(secrets.to_yaml(bundle)) == yaml.safe_load(
+        (role_fixtures / "bundle.yaml").read_text()
+    )
 
 
 def test_an_old_cluster_has_aescbc_instead(role_fixtures: Path) -> None:
@@ -140,7 +144,10 @@ def test_a_bad_file_is_refused_by_path(role_fixtures: Path, path: str, value: ob
     assert "→" in str(caught.value)
 
 
-@given(st.text(max_size=200) | st.sampled_from(["[]", "a: [", "cluster: {id: 1}", "? {}", "!!python/object:os.x {}"]))
+@given(
+    st.text(max_size=200)
+    | st.sampled_from(["[]", "a: [", "cluster: {id: 1}", "? {}", "!!python/object:os.x {}"])
+)
 def test_any_text_is_read_or_refused(text: str) -> None:
     with pytest.raises(FleetError):
         secrets.from_yaml(text)
@@ -150,3 +157,6 @@ def test_validity_starts_now(fresh: SecretsBundle) -> None:
     certificate = pki.load_certificate(fresh.os.crt)
     assert certificate.not_valid_before_utc == NOW
     assert certificate.not_valid_after_utc - NOW == timedelta(days=3650)
+    assert secrets.expiries(fresh) == dict.fromkeys(
+        ("os", "etcd", "k8s", "k8saggregator"), NOW + timedelta(days=3650)
+    )

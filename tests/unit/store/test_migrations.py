@@ -1,6 +1,8 @@
 """Every earlier version becomes the newest without loss, in one step or not at all; a newer one is refused."""
 
 import hashlib
+import os
+import signal
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,7 @@ from controller.adapters.home import Home, write_private
 from controller.adapters.store import Store, StoreQueries, migrations
 from controller.adapters.store.connection import transaction, writer
 from controller.adapters.store.schema import VERSIONS
-from inventory.errors import StoreError
+from inventory.errors import BusyError, StoreError
 from inventory.words import key_words
 from tests.unit.store.support import FIXTURES, killed_at
 
@@ -128,6 +130,21 @@ def test_a_newer_store_is_refused_and_left_alone(home: Home, open_store: Callabl
 def open_raises_newer(open_store: Callable[..., Store]) -> None:
     with pytest.raises(StoreError, match="made by a newer cto"):
         open_store()
+
+
+def test_not_under_a_running_engine(home: Home, open_store: Callable[..., Store]) -> None:
+    lay(home, NAMES[0])
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+    try:
+        home.engine_lock.write_text(str(child))
+        with pytest.raises(BusyError, match=f"pid {child}"):
+            open_store()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    open_store()
 
 
 def test_looking_does_not_migrate(home: Home, open_store: Callable[..., Store]) -> None:

@@ -63,7 +63,7 @@ def test_a_node_is_pinned_before_the_site_files_know_it(store: Store) -> None:
     assert node is not None
     assert (node.state, node.ssh_port, node.jump, node.declared) == (NodeState.PINNED, 2222, "ops@gw", False)
     assert node.key_words.startswith("KEY ")
-    assert last_audit(store) == ("bob", "pin", "no key", KEY_A)
+    assert last_audit(store) == ("bob", "pin", "no key", f"{KEY_A} at root@127.0.0.9:2222 through ops@gw")
     # a site file without an address leaves the way that `cto node add` gave
     store.declare(fleet("n9", address=""), actor="alice")
     node = store.node("n9")
@@ -86,7 +86,7 @@ def test_a_pin_is_replaced_only_when_told(store: Store) -> None:
     node = store.node("n1")
     assert node is not None
     assert (node.host_key, node.state) == (KEY_B, NodeState.PINNED)
-    assert last_audit(store)[2:] == (KEY_A, KEY_B)
+    assert last_audit(store)[2:] == (KEY_A, f"{KEY_B} at root@127.0.0.2:22")
 
 
 @pytest.mark.parametrize("state", [NodeState.IMAGED, NodeState.JOINED, NodeState.READY])
@@ -132,7 +132,7 @@ def test_a_cluster_starts_etcd_once_as_long_as_a_node_lives(engine: Store) -> No
     through(engine, *(t.step for t in NODE_TRANSITIONS[1:8]))
     step = engine.begin(ref("await-control-plane", kind="cluster", subject="kn"), detail={})
     engine.finish(step, outcome="done", detail={})
-    with pytest.raises(RefusedError, match="n1 lives"):
+    with pytest.raises(RefusedError, match="while n1 lives"):
         engine.move_cluster("kn", ClusterState.PLANNED, reason="again", actor="a")
     engine.move("n1", NodeState.RESET, reason="wiped", actor="a")
     engine.move_cluster("kn", ClusterState.PLANNED, reason="again", actor="a")

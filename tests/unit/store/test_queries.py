@@ -125,6 +125,18 @@ def test_selections_in_words(selection: dict[str, object], text: str) -> None:
     assert selection_text(selection) == text
 
 
+def test_pages_can_ask_whether_anything_changed(engine: Store) -> None:
+    with StoreQueries(engine.home) as queries:
+        queries.check()
+        seen = [queries.data_version()]
+        assert queries.data_version() == seen[0]
+        engine.progress("node/n1", "image", 1, 2)
+        seen.append(queries.data_version())
+        engine.set_problem("node/n1", "x")
+        seen.append(queries.data_version())
+    assert len(set(seen)) == 3
+
+
 def test_a_step_is_shown_for_its_own_node(engine: Store) -> None:
     engine.declare(fleet("n1", "n2", host_keys={"n2": KEY_A}), actor="a")
     engine.begin(ref("inspect"), detail={})

@@ -100,6 +100,13 @@ def test_another_key_is_refused_by_name(store: Store) -> None:
         store.get_secret("a")
 
 
+def test_exporting_the_key_leaves_a_trace(store: Store) -> None:
+    text = store.export_key(actor="alice")
+    assert SealKey.from_text(text).same(SealKey.load(store.home))
+    assert tuple(store._rows("SELECT actor, action FROM audit")[-1]) == ("alice", "export key")
+    assert store._rows("SELECT 1 FROM events WHERE message LIKE ?", [f"%{text.split()[2]}%"]) == []
+
+
 def test_the_key_file_is_private_and_round_trips(home: Home) -> None:
     home.create()
     key = SealKey.create(home)

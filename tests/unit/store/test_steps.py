@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -119,6 +120,14 @@ def test_a_step_beside_the_life_cycle(engine: Store) -> None:
     assert node is not None
     assert node.state is NodeState.PINNED
     assert node.record == {"disk": {"path": "/dev/sda"}}  # merged; None takes a value away
+
+
+def test_what_json_can_not_say_is_refused_whole(engine: Store) -> None:
+    step = engine.begin(ref("inspect"), detail={"nested": MappingProxyType({"a": (1, 2)})})
+    for wrong in (float("nan"), Path("/x")):
+        with pytest.raises((ValueError, TypeError)):
+            engine.finish(step, outcome="done", detail={}, record={"value": wrong})
+    assert engine.open_steps()[0].detail == {"nested": {"a": [1, 2]}}
 
 
 def test_an_unknown_run_or_node_can_not_begin(engine: Store) -> None:

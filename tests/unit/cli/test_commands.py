@@ -1,0 +1,286 @@
+"""Commands over a real store: what they print, as text and as JSON, and their exit codes."""
+
+import json
+import os
+import stat
+import tarfile
+from datetime import timedelta
+
+import pytest
+
+BROKEN = "apiVersion: fleet/v1\nkind: Site\nmetadata: {name: x}\nspec: {timezone: CET}\n"
+
+
+def test_validate_good_and_bad(cto, site, tmp_path):
+    assert "3 nodes" in cto("validate", "-f", site).out
+    assert cto("validate", "-f", site, "--output", "json").json["nodes"] == 3
+    (tmp_path / "bad.yaml").write_text(BROKEN)
+    ran = cto("validate", "-f", "bad.yaml")
+    assert ran.code == 2
+    assert "bad.yaml:4" in ran.err
+    assert "→" in ran.err
+    error = json.loads(cto("validate", "-f", "bad.yaml", "--output", "json").err)["error"]
+    assert error["slug"] == "site-file"
+    assert error["problems"][0]["line"] == 4
+
+
+def test_site_files_are_found_by_default(cto, site, tmp_path):
+    assert cto("validate").code == 2
+    assert "-f FILE" in cto("validate").err
+    assert cto("validate", environ={"CTO_SITE": str(site)}).code == 0
+    (tmp_path / "fleet").mkdir()
+    (tmp_path / "fleet" / "a.yaml").write_text(site.read_text())
+    assert cto("validate").code == 0
+
+
+def test_a_file_that_is_no_text_is_the_operators_error(cto, tmp_path):
+    (tmp_path / "x.yaml").write_bytes(b"\xff\xfe")
+    assert cto("validate", "-f", "x.yaml").code == 2
+    assert cto("validate", "-f", "missing.yaml").code == 2
+    (tmp_path / "empty").mkdir()
+    assert cto("validate", "-f", "empty").code == 2
+
+
+def test_render_and_explain(cto, site):
+    assert "berlin-cp-1:" in cto("render", "-f", site).out
+    assert "porto-1" in cto("render", "-f", site, "--output", "json").json["nodes"]
+    ran = cto("render", "-f", site, "--explain", "clusters/berlin/endpoint", "--output", "json")
+    assert ran.json["layers"][-1]["value"] == "https://127.66.0.1:6443"
+    assert ran.json["layers"][-1]["file"].endswith("site.yaml")
+
+
+def test_schema_is_one_document(cto):
+    assert "2020-12" in cto("schema").json["$schema"]
+
+
+def test_status_of_nothing_says_how_to_start(cto, home):
+    ran = cto("status")
+    assert ran.code == 0
+    assert "cto demo" in ran.out
+    assert not home.exists()
+
+
+def test_status_shows_states_ages_steps_and_needs(cto, fleet):
+    out = cto("status").out
+    assert "0 of 3 nodes ready" in out
+    assert "prepare and check the machine 75%" in out
+    assert "check its power" in out
+    assert "cto node add porto-1" in out
+    assert "3 min ago" in out
+
+
+def test_status_marks_what_is_old(cto, fleet):
+    from datetime import UTC, datetime
+
+    NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+    assert "old" in cto("status", now=NOW + timedelta(hours=2)).out
+
+
+def test_status_json_and_selectors(cto, fleet):
+    whole = cto("status", "--output", "json").json
+    assert [node["name"] for node in whole["nodes"]] == ["berlin-cp-1", "berlin-w-1", "porto-1"]
+    assert whole["nodes"][0]["step"] == "prepare"
+    for option in (("--site", "porto"), ("--cluster", "porto"), ("--node", "porto-1")):
+        assert [n["name"] for n in cto("node", "list", *option, "--output", "json").json] == ["porto-1"]
+    assert [n["name"] for n in cto("node", "list", "-l", "rack=7", "--output", "json").json] == ["berlin-cp-1"]
+    ran = cto("status", "--site", "paris")
+    assert ran.code == 2
+    assert "known: berlin, porto" in ran.err
+
+
+def test_events_are_lines(cto, fleet):
+    assert "StepStarted" in cto("events").out
+    lines = cto("events", "--output", "json").lines
+    assert [e["id"] for e in lines] == sorted(e["id"] for e in lines)
+    last = lines[-1]["id"]
+    assert cto("events", "--after", str(last), "--output", "json").lines == []
+    about = cto("events", "--node", "berlin-cp-1", "--output", "json").lines
+    assert {event["subject"] for event in about} == {"node/berlin-cp-1"}
+    assert len(cto("events", "--limit", "2", "--output", "json").lines) == 2
+
+
+def test_node_show_says_what_changed(cto, fleet):
+    out = cto("node", "show", "berlin-cp-1").out
+    assert "memory.total" in out
+    assert "→" in out
+    shown = cto("node", "show", "berlin-cp-1", "--output", "json").json
+    assert shown["changes"][0]["path"] == "memory.total"
+    assert cto("node", "show", "nobody").code == 2
+
+
+def test_facts_show_and_diff(cto, fleet):
+    out = cto("facts", "show", "berlin-cp-1").out
+    assert "PowerEdge" in out
+    assert cto("facts", "diff", "berlin-cp-1", "--output", "json").json["changes"][0]["path"] == "memory.total"
+    ran = cto("facts", "show", "berlin-w-1")
+    assert ran.code == 2
+    assert "cto facts gather --node berlin-w-1" in ran.err
+
+
+def test_hardware_matches_facts_from_a_file(cto, fleet, tmp_path):
+    (tmp_path / "f.json").write_text(cto("facts", "show", "berlin-cp-1", "--output", "json").out)
+    assert cto("hardware", "match", "--facts", "f.json", "--output", "json").json["profile"] == "dell-r660"
+    assert "dell-r660" in cto("hardware", "list").out
+
+
+def test_node_add_with_a_key(cto, key, home):
+    ran = cto("node", "add", "edge-1", "--address", "10.0.0.9:2222", "--host-key", key, "--site", "s", "--output", "json")
+    assert ran.code == 0
+    assert ran.json["words"].startswith("KEY ")
+    assert cto("node", "list", "--output", "json").json[0]["state"] == "pinned"
+    assert cto("node", "add", "edge-1", "--address", "10.0.0.9:2222", "--host-key", key).code == 0
+    assert cto("node", "add", "edge-1", "--address", "10.0.0.10", "--host-key", key).code == 2
+    assert cto("node", "add", "edge-1", "--address", "10.0.0.10", "--host-key", key, "--replace").code == 0
+
+
+@pytest.mark.parametrize("name", ["Edge", "a b", "x" * 64, "a/b", "\x1b[31m"])
+def test_a_node_has_a_plain_name(cto, key, name):
+    assert cto("node", "add", name, "--address", "10.0.0.9", "--host-key", key).code == 2
+
+
+def test_there_is_no_trust_on_first_use(cto, key):
+    assert cto("node", "add", "n", "--address", "10.0.0.9").code == 2
+    assert cto("node", "add", "n", "--address", "10.0.0.9", "--host-key", key, "--confirm-words").code == 2
+    assert cto("node", "add", "n", "--address", "10.0.0.9", "--host-key", "ssh-ed25519 AAAA").code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("10.0.0.1", ("10.0.0.1", 22)),
+        ("10.0.0.1:2222", ("10.0.0.1", 2222)),
+        ("host.example:22", ("host.example", 22)),
+        ("[fd00::1]:22", ("fd00::1", 22)),
+        ("fd00::1", ("fd00::1", 22)),
+        ("[fd00::1]", ("fd00::1", 22)),
+    ],
+)
+def test_addresses(text, parts):
+    from controller.cli.commands.node import split_address
+
+    assert split_address(text) == parts
+
+
+@pytest.mark.parametrize("text", ["", ":22", "h:", "h:0", "h:65536", "h:x"])
+def test_wrong_addresses(text):
+    from controller.cli.commands.node import split_address
+    from inventory.errors import OperatorError
+
+    with pytest.raises(OperatorError):
+        split_address(text)
+
+
+def test_cluster_show_and_access(cto, fleet, home, tmp_path):
+    assert "https://127.66.0.1:6443" in cto("cluster", "show", "berlin").out
+    assert cto("cluster", "show", "berlin", "--output", "json").json["members"] == ["berlin-cp-1", "berlin-w-1"]
+    assert cto("cluster", "show", "atlantis").code == 2
+    ran = cto("cluster", "kubeconfig", "berlin")
+    assert ran.code == 2
+    assert "cto apply" in ran.err
+    folder = home / "clusters" / "berlin"
+    folder.mkdir(parents=True)
+    (folder / "kubeconfig").write_text("secret: canary\n")
+    assert cto("cluster", "kubeconfig", "berlin").out.strip() == str(folder / "kubeconfig")
+    assert "canary" in cto("cluster", "kubeconfig", "berlin", "--stdout").out
+    assert cto("cluster", "kubeconfig", "berlin", "--out", "k").code == 0
+    assert stat.S_IMODE((tmp_path / "k").stat().st_mode) == 0o600
+    assert cto("cluster", "kubeconfig", "berlin", "--out", "k").code == 2
+
+
+def test_backup_restore_and_key(cto, fleet, tmp_path):
+    assert cto("key", "export", "--out", "cto.key").code == 0
+    assert stat.S_IMODE((tmp_path / "cto.key").stat().st_mode) == 0o600
+    assert cto("key", "export").code == 2  # nobody to ask
+    assert cto("store", "backup", "b.db").code == 0
+    assert cto("store", "restore", "b.db").code == 2  # nobody to ask
+    (tmp_path / "wrong.key").write_text("nonsense")
+    before = cto("status").out
+    assert cto("store", "restore", "b.db", "--key", "wrong.key", "--yes").code == 2
+    assert cto("status").out == before
+    ran = cto("store", "restore", "b.db", "--key", "cto.key", "--yes", "--output", "json")
+    assert ran.code == 0
+    assert ran.json["unread"]
+
+
+def test_audit_verify(cto, fleet):
+    assert cto("audit", "verify").code == 0
+    assert cto("audit", "verify", "--output", "json").json["ok"] is True
+
+
+def test_the_support_bundle_holds_no_secret(cto, fleet, make_store, home, tmp_path):
+    canaries = {
+        "hex": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "base64": "QUFBQkJCQ0NDREREQ0FOQVJZQ0FOQVJZQ0FOQVJZQ0E9",
+        "token": "abcdef.0123456789abcdef",
+        "words": "KEY abandon ability able about above absent",
+        "password": "hunter2canary!",
+        "address": "10.99.88.77",
+    }
+    text = " ".join(canaries.values()) + "\n-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIcanary\n-----END"
+    with make_store() as store:
+        store.put_secret("cluster/berlin/secrets", text.encode())
+        store.set_problem("node/berlin-w-1", f"failed: {text}")
+        store.event("StepFailed", "node/berlin-w-1", text, {"stderr": text, "step": "image"})
+        store.save_facts("berlin-cp-1", {"facts": {"platform": {"serial": text}}, "problems": []}, "x")
+    (home / "logs").mkdir()
+    (home / "logs" / "error-1.log").write_text(
+        f'Traceback\n  File "/home/ada/cto/web/app.py", line 3, in page\n    x = "{text}"\nValueError: {text}\n{text}\n'
+    )
+    ran = cto("support", "bundle", "--out", "s.tar.gz", "--yes")
+    assert ran.code == 0, ran.err
+    assert "events.json" in ran.out
+    assert stat.S_IMODE((tmp_path / "s.tar.gz").stat().st_mode) == 0o600
+    with tarfile.open(tmp_path / "s.tar.gz") as tar:
+        held = {member.name: tar.extractfile(member).read().decode() for member in tar.getmembers()}
+    everything = "\n".join(held.values())
+    for name in ("hex", "base64", "token", "password", "address"):
+        assert canaries[name] not in everything
+        assert canaries[name][:12] not in everything
+    assert "PRIVATE KEY" not in held["cto-support/logs/error-1.log"]
+    assert "canary" not in everything
+    assert 'File cto/web/app.py, line 3, in page' in held["cto-support/logs/error-1.log"]
+    assert "ValueError" in held["cto-support/logs/error-1.log"]
+    assert "berlin-w-1" in held["cto-support/nodes.json"]
+    for secret in (home / "key", home / "fleet.db"):
+        assert secret.exists()
+
+
+def test_the_support_bundle_asks_first(cto, fleet, tmp_path):
+    assert cto("support", "bundle", "--out", "s.tar.gz").code == 2
+    assert not (tmp_path / "s.tar.gz").exists()
+
+
+def test_doctor_is_good_on_a_good_home(cto, fleet, home):
+    ran = cto("doctor", "--output", "json")
+    findings = {finding["check"]: finding for finding in ran.json["findings"]}
+    assert findings["store"]["level"] == "good"
+    assert findings["home"]["level"] == "good"
+    assert findings["engine"]["level"] == "warn"  # the fixture's engine is gone, its run is not
+    assert all(finding["fix"] for finding in ran.json["findings"] if finding["level"] != "good")
+
+
+def test_doctor_finds_what_is_wrong(cto, fleet, home):
+    from datetime import UTC, datetime
+
+    NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+    os.chmod(home / "key", 0o644)
+    ran = cto("doctor", "--output", "json", now=NOW - timedelta(days=2))
+    bad = {finding["check"] for finding in ran.json["findings"] if finding["level"] == "bad"}
+    assert bad == {"home", "clock"}
+    assert ran.code == 2
+
+
+def test_doctor_finds_a_damaged_store(cto, fleet, home):
+    for end in ("-wal", "-shm"):
+        (home / f"fleet.db{end}").unlink(missing_ok=True)
+    size = (home / "fleet.db").stat().st_size
+    with (home / "fleet.db").open("r+b") as file:
+        file.seek(100)
+        file.write(b"\xff" * (size - 100))
+    ran = cto("doctor", "--output", "json")
+    assert ran.code == 2
+    assert [f for f in ran.json["findings"] if f["check"] == "store"][0]["level"] == "bad"
+    assert cto("status").code == 2
+    assert cto("support", "bundle", "--yes").code == 0
