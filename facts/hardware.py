@@ -102,15 +102,22 @@ def load_profiles() -> tuple[Profile, ...]:
     )
 
 
+@cache
+def _adapter() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Profile)
+
+
 def read_profile(text: str, file: str) -> Profile:
     """One profile file. Raises OperatorError naming the field: these files are written by people."""
     import yaml  # here: only who matches profiles pays for the two imports
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     name = file.removesuffix(".yaml")
     try:
         data = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
-        profile = TypeAdapter(Profile).validate_json(json.dumps({"name": name, **data}), strict=True)
+        profile: Profile = _adapter().validate_json(json.dumps({"name": name, **data}), strict=True)
         patterns = [*(rule.pattern for rule in profile.match), profile.disk.prefer, profile.disk.avoid]
         for pattern in patterns:
             re.compile(pattern)

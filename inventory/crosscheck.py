@@ -83,9 +83,7 @@ def _endpoints(effective: Effective) -> Iterator[Finding]:
         if endpoint is None and effective.control_planes(name):
             what, fix = (
                 f"cluster {name} has several control planes and no endpoint",
-                (
-                    "write `endpoint: https://ADDRESS:6443` with a virtual address, a load balancer or a DNS name"
-                ),
+                ("write `endpoint: https://ADDRESS:6443` with a load balancer or a DNS name"),
             )
             if len(effective.control_planes(name)) == 1:
                 what = f"cluster {name} has no endpoint, and its control plane no address to make one of"
@@ -211,7 +209,7 @@ def _settings(effective: Effective) -> Iterator[Finding]:
 
 
 def _written(effective: Effective, cluster: str) -> bool:
-    """Does a file say the endpoint? Derived ones are the same only if addresses are, which is told already."""
+    """Does a file say the endpoint? Derived ones are equal only if addresses are, which is told already."""
     return bool(effective.stacks["clusters"][cluster].explain(("endpoint",))[-1].line)
 
 

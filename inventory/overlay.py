@@ -1,9 +1,9 @@
-"""Layers of plain data, lowest first: maps merge, lists and values replace, null removes, patches accumulate.
+"""Layers of plain data, lowest first: maps merge, lists and values replace, null removes, patches add up.
 
 A stack keeps its layers, so that it can say of each value which layer and line set it. Knows no kinds.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,10 +87,15 @@ class Stack:
     layers: tuple[Layer, ...]
 
     def merged(self) -> dict[str, Any]:
-        result: dict[str, Any] = {}
+        """What holds. Layers from no file lie below all others, so null brings a built-in default back."""
+        below: dict[str, Any] = {}
+        written: dict[str, Any] = {}
         for layer in self.layers:
-            result = merge(result, layer.data)
-        return result
+            if layer.source is None:
+                below = merge(below, layer.data)
+            else:
+                written = merge(written, layer.data)
+        return merge(below, written)
 
     def explain(self, path: Path) -> tuple[Origin, ...]:
         """Every layer that says something of this path, in order: the last one is what holds."""
@@ -139,12 +144,3 @@ def find_path(tree: Any, dotted: str) -> Path | None:
             if rest is not None:
                 return (key, *rest)
     return None
-
-
-def leaves(tree: Any, path: Path = ()) -> Iterable[Path]:
-    """The paths of all values that are not maps."""
-    if isinstance(tree, Mapping) and tree:
-        for key, value in tree.items():
-            yield from leaves(value, (*path, key))
-    else:
-        yield path

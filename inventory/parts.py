@@ -144,7 +144,9 @@ class NodeFields(Model):
         default=None, description="Jump host; without it the node is reached directly."
     )
     hardware_profile: v.Name | None = Field(
-        default=None, description="Hardware profile, instead of the one that matches."
+        default=None,
+        description="Hardware profile, instead of the one that matches.",
+        examples=["dell-r660"],
     )
     disk: DiskFields | None = Field(
         default=None, description="The install disk; chosen for you if not named."
@@ -160,7 +162,7 @@ class NodeFields(Model):
 class LayerFields(NodeFields):
     """Node fields for many nodes at once; may name their class."""
 
-    node_class: v.Name | None = Field(default=None, description="Name of a NodeClass.")
+    node_class: v.Name | None = Field(default=None, description="Name of a NodeClass.", examples=["storage"])
 
 
 class RoleLayers(Model):
@@ -186,7 +188,7 @@ class NodeSpec(OwnFields):
 
 
 class InlineNode(NodeSpec):
-    name: v.Name = Field(description="Unique in the fleet; becomes the host name.")
+    name: v.Name = Field(description="Unique in the fleet; becomes the host name.", examples=["berlin-cp-1"])
 
 
 class ClusterFields(Model):
@@ -198,7 +200,10 @@ class ClusterFields(Model):
     )
     pod_cidr: v.Cidr | None = Field(default=None, alias="podCIDR", description="Network of the pods.")
     service_cidr: v.Cidr | None = Field(
-        default=None, alias="serviceCIDR", description="Network of the services."
+        default=None,
+        alias="serviceCIDR",
+        description="Network of the services.",
+        examples=["10.96.0.0/12"],
     )
     cni: Annotated[
         Literal["flannel", "none", "cilium"] | None,

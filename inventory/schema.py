@@ -13,7 +13,7 @@ from inventory.documents.site_template import TemplateBody
 
 Schema = dict[str, Any]
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_VARIABLE: Schema = {"type": "string", "pattern": r"\$\{", "description": "Filled in by each site."}
+VARIABLE: Schema = {"type": "string", "pattern": r"\$\{", "description": "Filled in by each site."}
 _NULL: Schema = {"type": "null"}
 _SCALARS = {"string", "integer", "number", "boolean"}
 
@@ -52,6 +52,8 @@ def _tidy(schema: Any) -> Any:
             continue
         if key == "properties":
             result[key] = {name: _tidy(part) for name, part in value.items()}
+        elif key == "patternProperties":
+            result[key] = {name: {"anyOf": [_tidy(part), _NULL]} for name, part in value.items()}
         elif key == "additionalProperties" and isinstance(value, dict):
             result[key] = {"anyOf": [_tidy(value), _NULL]}
         else:
@@ -67,11 +69,12 @@ def _with_variables(schema: Any) -> Any:
         return schema
     kind = schema.get("type")
     if isinstance(kind, list) or kind in _SCALARS or "enum" in schema or "const" in schema:
-        return {"anyOf": [schema, _VARIABLE]}
+        return {"anyOf": [schema, VARIABLE]}
     result = dict(schema)
     for key in ("items", "additionalProperties", "anyOf"):
         if key in schema:
             result[key] = _with_variables(schema[key])
-    if "properties" in schema:
-        result["properties"] = {name: _with_variables(part) for name, part in schema["properties"].items()}
+    for key in ("properties", "patternProperties"):
+        if key in schema:
+            result[key] = {name: _with_variables(part) for name, part in schema[key].items()}
     return result

@@ -84,7 +84,7 @@ class Selection:
         )
 
     def pick(self, fleet: Fleet) -> tuple[Node, ...]:
-        """The nodes that match, in the fleet's order. Unknown names, or nothing found, is an OperatorError."""
+        """The nodes that match, in the fleet's order. OperatorError for unknown names or nothing found."""
         known_names: tuple[tuple[str, Sequence[str], Iterable[str]], ...] = (
             ("site", self.sites, fleet.sites),
             ("cluster", self.clusters, fleet.clusters),

@@ -214,7 +214,7 @@ def _as_text(value: Any) -> Any:
 
 
 _NAME_FIX = "use lower-case letters, digits and hyphens, at most 63, with a letter or digit at both ends"
-Name = Annotated[str, matching(_LABEL, "a name", _NAME_FIX), text(_LABEL, "berlin-cp-1")]
+Name = Annotated[str, matching(_LABEL, "a name", _NAME_FIX), text(_LABEL, "berlin")]
 Address = Annotated[str, *checked(_address, "10.0.0.11")]
 Host = Annotated[str, *checked(_host, "ntp.example.com")]
 Ip = Annotated[str, *checked(_ip, "10.0.0.53")]

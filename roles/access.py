@@ -96,22 +96,14 @@ def kubeconfig(
         not_after=now + lifetime,
         random_bytes=random_bytes,
     )
+    server = {"server": endpoint, "certificate-authority-data": b64(bundle.k8s.crt)}
+    client = {"client-certificate-data": b64(pair.crt), "client-key-data": b64(pair.key)}
     return dump(
         {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [
-                {
-                    "name": cluster,
-                    "cluster": {"server": endpoint, "certificate-authority-data": b64(bundle.k8s.crt)},
-                }
-            ],
-            "users": [
-                {
-                    "name": user,
-                    "user": {"client-certificate-data": b64(pair.crt), "client-key-data": b64(pair.key)},
-                }
-            ],
+            "clusters": [{"name": cluster, "cluster": server}],
+            "users": [{"name": user, "user": client}],
             "contexts": [
                 {"name": user, "context": {"cluster": cluster, "namespace": "default", "user": user}}
             ],

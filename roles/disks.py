@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from facts.hardware import DiskPreference
-from facts.machine_model import Hardware, HardwareDisk, human_size
+from facts.machine_model import BY_ID, Hardware, HardwareDisk, human_size
 from inventory.errors import RefusedError
 from inventory.fleet import Disk
 
@@ -103,12 +103,20 @@ def _named(declared: Disk, hardware: Hardware, minimum: int, where: str) -> Disk
 
 def _is_named(disk: HardwareDisk, declared: Disk) -> bool:
     """Every name that is given must fit."""
-    pairs = (
-        (declared.path, {disk.path, disk.stable_path}),
-        (declared.serial, {disk.serial}),
-        (declared.wwid, {disk.wwid}),
+    wwids = {disk.wwid, disk.wwid.replace("naa.", "0x", 1)}  # the kernel's form, and lsblk's
+    return (
+        (not declared.path or _is_path(disk, declared.path))
+        and (not declared.serial or declared.serial == disk.serial)
+        and (not declared.wwid or declared.wwid in wwids)
     )
-    return all(value in values for value, values in pairs if value)
+
+
+def _is_path(disk: HardwareDisk, path: str) -> bool:
+    """A disk has several links in by-id; those named for the bus (ata-, nvme-, …) end in the serial."""
+    if path in {disk.path, disk.stable_path}:
+        return True
+    tail = f"_{disk.serial.replace(' ', '_')}"
+    return bool(disk.serial) and path.startswith(BY_ID) and path.endswith((tail, f"{tail}_1"))
 
 
 def _obstacles(disk: HardwareDisk, minimum: int) -> Iterator[str]:

@@ -50,6 +50,31 @@ def plan_layout(
 
     `config_partuuid` is given, so that planning again after a crash gives the same bytes.
     """
+    image = _usable_image(image_head, image_size, disk_size, logical_sector, where)
+    table = gpt.add_after(
+        gpt.resize(image, disk_size // 512),
+        "META",
+        CONFIG_LABEL,
+        size_bytes=fat.SIZE,
+        type_guid=gpt.MICROSOFT_BASIC_DATA,
+        guid=config_partuuid,
+    )
+    head = gpt.primary(table, image_head[:512])
+    volume = next(part for part in table.partitions if part.guid == config_partuuid)
+    return InstallLayout(
+        first_mib=head + image_head[len(head) : MIB],
+        body=(MIB, image_size - MIB),
+        backup=(gpt.backup_offset(table), gpt.backup(table)),
+        config_volume=(table.offset(volume), fat.build(CONFIG_LABEL, {CONFIG_FILE: config})),
+        config_partuuid=str(config_partuuid),
+        table=table,
+    )
+
+
+def _usable_image(
+    image_head: bytes, image_size: int, disk_size: int, logical_sector: int, where: str
+) -> gpt.Table:
+    """The image's table, once image and disk fit each other."""
     if logical_sector != 512:
         raise RefusedError(
             f"the disk has {logical_sector}-byte logical sectors, the image's partition table needs 512",
@@ -72,24 +97,7 @@ def plan_layout(
     needed = image_size + fat.SIZE + 2 * MIB + _GROWTH
     if disk_size < needed:
         raise _too_small(disk_size, needed, where)
-    table = gpt.add_after(
-        gpt.resize(image, disk_size // 512),
-        "META",
-        CONFIG_LABEL,
-        size_bytes=fat.SIZE,
-        type_guid=gpt.MICROSOFT_BASIC_DATA,
-        guid=config_partuuid,
-    )
-    head = gpt.primary(table, image_head[:512])
-    volume = next(part for part in table.partitions if part.guid == config_partuuid)
-    return InstallLayout(
-        first_mib=head + image_head[len(head) : MIB],
-        body=(MIB, image_size - MIB),
-        backup=(gpt.backup_offset(table), gpt.backup(table)),
-        config_volume=(table.offset(volume), fat.build(CONFIG_LABEL, {CONFIG_FILE: config})),
-        config_partuuid=str(config_partuuid),
-        table=table,
-    )
+    return image
 
 
 def check_no_other_config(hardware: Hardware, target: HardwareDisk, where: str = "") -> None:

@@ -39,26 +39,39 @@ def apply(
     """The documents with all patches applied in their order; the inputs stay as they are."""
     result = [dict(document) for document in documents]
     for number, patch in enumerate(patches, 1):
-        where_now = f"{where}: patch {number}".removeprefix(": ")
-        if ("kind" in patch) != ("apiVersion" in patch):
-            raise OperatorError(
-                "a patch of an extra document needs both apiVersion and kind",
-                where=where_now,
-                fix="add `apiVersion: v1alpha1` and the kind, or remove both to patch the main document",
-            )
-        at = next((i for i, document in enumerate(result) if _identity(document) == _identity(patch)), None)
-        if patch.get(_DELETE) == "delete":
-            if at is None:
-                raise OperatorError(
-                    "there is no such document to delete", where=where_now, fix="check its kind and name"
-                )
-            del result[at]
-        elif at is None:
-            result.append(_merged({}, patch, (str(patch["kind"]),), where_now))
-        else:
-            root = (str(patch["kind"]),) if "kind" in patch else ()
-            result[at] = _merged(result[at], patch, root, where_now)
+        _patch(result, patch, f"{where}: patch {number}".removeprefix(": "))
     return result
+
+
+def _patch(result: list[Document], patch: Mapping[str, Any], where: str) -> None:
+    """One patch, in place."""
+    if ("kind" in patch) != ("apiVersion" in patch):
+        raise OperatorError(
+            "a patch of an extra document needs both apiVersion and kind",
+            where=where,
+            fix="add `apiVersion: v1alpha1` and the kind, or remove both to patch the main document",
+        )
+    deletes = _is_deletion(patch, where)
+    if deletes and "kind" not in patch:
+        raise OperatorError(
+            "the main document can't be deleted", where=where, fix="delete one of its keys, or name a kind"
+        )
+    at = next((i for i, document in enumerate(result) if _identity(document) == _identity(patch)), None)
+    root = (str(patch["kind"]),) if "kind" in patch else ()
+    if at is None and not deletes:
+        result.append(_merged({}, patch, root, where))
+    elif at is not None and deletes:
+        del result[at]
+    elif at is not None:
+        result[at] = _merged(result[at], patch, root, where)
+
+
+def _is_deletion(value: Any, where: str) -> bool:
+    """Is this a map that says `$patch: delete`? Talos knows no other word there."""
+    word = value.get(_DELETE) if isinstance(value, Mapping) else None
+    if word is not None and word != "delete":
+        raise OperatorError(f"$patch: {word} is unknown", where=where, fix="use $patch: delete, or remove it")
+    return word is not None
 
 
 def _identity(document: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -74,7 +87,7 @@ def _merged(old: Mapping[str, Any], patch: Mapping[str, Any], path: tuple[str, .
         here = (*path, str(key))
         if value is None:
             continue  # Talos reads null as "not said"
-        if isinstance(value, Mapping) and value.get(_DELETE) == "delete":
+        if _is_deletion(value, where):
             result.pop(key, None)
         elif result.get(key) is None:
             result[key] = _clean(value, here, where)
@@ -112,13 +125,21 @@ def _joined(old: Any, new: Any, path: tuple[str, ...], where: str) -> Any:
 
 
 def _joined_lists(old: list[Any], new: list[Any], path: tuple[str, ...], where: str) -> list[Any]:
-    keys = _KEYED.get(path, ())
     result = list(old)
     for entry in new:
+        deletes = _is_deletion(entry, where)
+        # A deletion names its entry by whatever else it says, in a list of any kind.
+        keys = tuple(key for key in entry if key != _DELETE) if deletes else _KEYED.get(path, ())
         at = next((i for i, known in enumerate(result) if _same_entry(known, entry, keys)), None)
+        if deletes and at is None:
+            raise OperatorError(
+                f"{'.'.join(path)} has no entry to delete like that",
+                where=where,
+                fix="check the entry's name",
+            )
         if at is None:
-            result.append(entry)
-        elif entry.get(_DELETE) == "delete":
+            result.append(_clean(entry, path, where))
+        elif deletes:
             del result[at]
         else:
             result[at] = _merged(result[at], entry, path, where)

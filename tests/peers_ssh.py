@@ -40,12 +40,16 @@ class SshPeer:
         self.forwarded: list[tuple[str, int]] = []
         self.handler = handler
         self._server: asyncssh.SSHAcceptor | None = None
+        self._running: set[asyncio.Task[None]] = set()
         self.port = 0
 
     async def start(self, authorized: Path, address: str = "127.0.0.1") -> "SshPeer":
         async def serve(process: "asyncssh.SSHServerProcess[bytes]") -> None:
             self.commands.append(process.command or "")
-            await self.handler(process)
+            task = asyncio.create_task(self.handler(process))  # type: ignore[arg-type]
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+            await task
 
         self._server = await asyncssh.listen(
             address,
@@ -71,6 +75,9 @@ class SshPeer:
     async def close(self) -> None:
         for connection in self.connections:
             connection.abort()
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
@@ -90,9 +97,14 @@ def shell(environment: Mapping[str, str] | None = None) -> Handler:
             env={**os.environ, **(environment or {})},
         )
         feeding = asyncio.create_task(_feed(process.stdin, child.stdin))
-        await asyncio.gather(_copy(child.stdout, process.stdout), _copy(child.stderr, process.stderr))
-        status = await child.wait()
-        feeding.cancel()
+        try:
+            await asyncio.gather(_copy(child.stdout, process.stdout), _copy(child.stderr, process.stderr))
+            status = await child.wait()
+        finally:
+            feeding.cancel()
+            if child.returncode is None:
+                child.kill()
+                await child.wait()
         process.exit(status) if status >= 0 else process.exit_with_signal("KILL")
 
     return run

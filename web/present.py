@@ -16,6 +16,8 @@ STALE_AFTER = 600.0  # seconds; what is older is shown as old and never as good
 # Tone → symbol. The word beside it says the same, so neither color nor symbol is needed to read it.
 SYMBOLS = {"good": "●", "busy": "◐", "warn": "▲", "bad": "✖", "unknown": "?", "idle": "○"}
 
+# Nothing was put on the machine yet, or nothing is on it any more.
+_NOT_BEGUN = frozenset({NodeState.DECLARED, NodeState.PINNED, NodeState.INSPECTED, NodeState.RESET})
 _TITLES = {transition.step: transition for transition in _TRANSITIONS}
 
 
@@ -84,7 +86,7 @@ def node_badge(node: NodeView, now: datetime) -> Badge:
         if is_stale(node.seen_at, now):
             return Badge("unknown", "ready when last seen")
         return Badge("good", "ready")
-    if node.state in {NodeState.DECLARED, NodeState.RESET}:
+    if node.state in _NOT_BEGUN:
         return Badge("idle", node.state)
     return Badge("warn", f"{node.state}, unfinished")
 

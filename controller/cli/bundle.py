@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from controller.cli import redact
+from controller.cli.names import NAMES
 from controller.cli.output import plain
 from inventory.errors import OperatorError
-from web.ports import Queries
+from web.ports import NodeView, Queries
 
 _EVENTS, _LOG_BYTES, _LOGS = 2_000, 256 * 1024, 20
 _PACKAGES = (
@@ -32,14 +33,17 @@ _PACKAGES = (
     "sqlite-utils",
 )
 
+_ROOMS = [Path(__file__).parents[2] / name for name in NAMES]
+
 
 def contents(
     queries: Queries | None, findings: Sequence[Any], logs: Path, steps: Mapping[str, Sequence[Any]]
 ) -> dict[str, bytes]:
     """File name → contents. `queries` is None if the store can't be read: the rest may still help."""
-    files: dict[str, Any] = {"versions.json": versions(), "doctor.json": _doctor(findings)}
+    known = redact.vocabulary(_ROOMS)
+    files: dict[str, Any] = {"versions.json": versions(), "doctor.json": _doctor(findings, known)}
     if queries is not None:
-        files |= _fleet(queries)
+        files |= _fleet(queries, known)
         files["steps.json"] = {name: [_step(step) for step in found] for name, found in steps.items()}
     packed = {name: _json(value) for name, value in files.items()}
     return packed | _logs(logs)
@@ -59,13 +63,15 @@ def versions() -> dict[str, Any]:
     return {"python": sys.version.split()[0], **system, "packages": found}
 
 
-def _doctor(findings: Sequence[Any]) -> list[dict[str, str]]:
-    return [{"check": f.check, "level": f.level, "what": redact.words(f.what)} for f in findings]
+def _doctor(findings: Sequence[Any], known: frozenset[str]) -> list[dict[str, str]]:
+    return [{"check": f.check, "level": f.level, "what": redact.words(f.what, known)} for f in findings]
 
 
-def _fleet(queries: Queries) -> dict[str, Any]:
+def _fleet(queries: Queries, known: frozenset[str]) -> dict[str, Any]:
     nodes, clusters, sites = queries.nodes(), queries.clusters(), queries.sites()
-    allowed = frozenset([*(n.name for n in nodes), *(c.name for c in clusters), *(s.name for s in sites)])
+    allowed = known | frozenset(
+        [*(n.name for n in nodes), *(c.name for c in clusters), *(s.name for s in sites)]
+    )
     recent = queries.events(max(0, queries.last_event_id() - _EVENTS), _EVENTS)
     return {
         "sites.json": [{"name": s.name, "timezone": s.timezone, "clusters": list(s.clusters)} for s in sites],
@@ -73,10 +79,7 @@ def _fleet(queries: Queries) -> dict[str, Any]:
             redact.only(plain(c), redact.CLUSTER_FIELDS) | {"problem": redact.words(c.problem, allowed)}
             for c in clusters
         ],
-        "nodes.json": [
-            redact.only(plain(n), redact.NODE_FIELDS) | {"problem": redact.words(n.problem, allowed)}
-            for n in nodes
-        ],
+        "nodes.json": [_node(node, allowed) for node in nodes],
         "runs.json": [redact.only(plain(run), redact.RUN_FIELDS) for run in queries.runs(50)],
         "events.json": [
             redact.only(plain(event), redact.EVENT_FIELDS)
@@ -85,6 +88,11 @@ def _fleet(queries: Queries) -> dict[str, Any]:
             for event in recent
         ],
     }
+
+
+def _node(node: NodeView, allowed: frozenset[str]) -> dict[str, Any]:
+    told = {"talos": redact.words(node.talos, allowed), "problem": redact.words(node.problem, allowed)}
+    return redact.only(plain(node), redact.NODE_FIELDS) | told
 
 
 def _step(step: Any) -> dict[str, Any]:

@@ -1,18 +1,20 @@
-"""What may leave in a support bundle: an allow-list of fields and shapes. Everything else stays out.
+"""What may leave in a support bundle: an allow-list of fields and words. Everything else stays out.
 
-Nothing here searches for secrets; it copies only what is known to be harmless. Free text is cut down to
-words that no key, token or digest can look like.
+Nothing here searches for secrets; it copies only what is known to be harmless. Of free text only those
+words stay that our own source contains.
 """
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 _WORD = re.compile(r"[^\s,;:=()\[\]{}<>'\"`|]+")
-_HARMLESS = re.compile(
-    r"[A-Za-z]{1,24}(?:[-_/.][A-Za-z]{1,24})*\.?|[\d.]{1,15}%?|v?\d{1,4}(?:\.\d{1,4}){0,3}|[^\w\s]{1,3}"
-)
+_PART = re.compile(r"[-_/.…!?]+")
+_NUMBER = re.compile(r"\d{1,6}")
 _MARK = "[…]"
+_LONGEST = 20  # letters; longer "words" in source are data
+_MOST_NUMBERS = 3  # 1.13.9 is a version, 10.0.0.1 an address
 _FRAME = re.compile(r'\s*File "(?P<path>[^"]+)", line (?P<line>\d+), in (?P<name>[\w<>]+)')
 _RAISED = re.compile(
     r"(?P<kind>[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Busy|Failed|Unreachable|NotYet|Mismatch))(?::|$)"
@@ -27,7 +29,6 @@ NODE_FIELDS = (
     "step",
     "done",
     "total",
-    "talos",
     "profile",
     "seen_at",
     "changed_at",
@@ -43,22 +44,31 @@ def only(value: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
     return {name: value[name] for name in fields if isinstance(value.get(name), (str, int, float, bool))}
 
 
-def words(text: str, allowed: frozenset[str] = frozenset()) -> str:
-    """Free text with every word left out that is not plainly a word, a small number or one of `allowed`."""
+def vocabulary(folders: Iterable[Path]) -> frozenset[str]:
+    """Every word in our own source. No secret is written there, so none of these can be one."""
+    found: set[str] = set()
+    for folder in folders:
+        for file in folder.rglob("*.py"):
+            found.update(re.findall(r"[A-Za-z]+", file.read_text(encoding="utf-8")))
+    return frozenset(word.lower() for word in found if len(word) <= _LONGEST)
+
+
+def words(text: str, known: frozenset[str]) -> str:
+    """Free text of which only words in `known` (whole, or joined by - _ / .) and small numbers stay."""
 
     def keep(match: re.Match[str]) -> str:
         word = match.group()
-        return word if word in allowed or _plain(word) else _MARK
+        parts = [part for part in _PART.split(word) if part]
+        few = sum(part.isdigit() for part in parts) <= _MOST_NUMBERS
+        harmless = few and all(part.lower() in known or _harmless(part) for part in parts)
+        return word if word in known or harmless else _MARK
 
     return _WORD.sub(keep, text[:2_000])
 
 
-def _plain(word: str) -> bool:
-    """Letters of one case (or Capitalized) joined by - _ / . : base64 and hex do not look like that."""
-    if not _HARMLESS.fullmatch(word):
-        return False
-    parts = [part for part in re.split(r"[-_/.]", word) if part.isalpha()]
-    return all(part.islower() or part.isupper() or part.istitle() or len(part) <= 12 for part in parts)
+def _harmless(part: str) -> bool:
+    """A small number, or a single mark such as %."""
+    return bool(_NUMBER.fullmatch(part)) or (len(part) == 1 and not part.isalnum())
 
 
 def log_lines(text: str) -> list[str]:

@@ -11,7 +11,9 @@ from inventory.values import Name
 
 
 class SiteSpec(Model):
-    template: Name | None = Field(default=None, description="Name of the SiteTemplate it is made from.")
+    template: Name | None = Field(
+        default=None, description="Name of the SiteTemplate it is made from.", examples=["shop"]
+    )
     parameters: dict[str, Any] | None = Field(
         default=None, description="Values for the template's parameters."
     )

@@ -1,5 +1,6 @@
 """A small site for tests: machines with real sparse disks, a Talos image on them, configurations, identities."""
 
+import asyncio
 import base64
 import contextlib
 import datetime as dt
@@ -127,14 +128,13 @@ class Site:
         return machine
 
     def background(self, work):
-        import asyncio
-
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def until(self, holds):
-        await self.world._shared.signal.until(holds)
+        async with asyncio.timeout(20):
+            await self.world._shared.signal.until(holds)
 
     async def close(self):
         for task in list(self._tasks):

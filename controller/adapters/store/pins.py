@@ -86,7 +86,9 @@ def set_pin(unit: Unit, node: str, host_key: str, *, actor: str, reason: str) ->
                 where=f"node/{node}",
                 fix=f"run `cto node reset {node}` first",
             )
-        state = NodeState.PINNED  # what was learned of the other machine no longer counts
+        state = NodeState.PINNED
+        # What was learned of the other machine no longer counts.
+        unit.execute("UPDATE nodes SET record = '{}', talos = '', profile = '' WHERE name = ?", [node])
     unit.execute("UPDATE nodes SET host_key = ?, key_words = ? WHERE name = ?", [plain, words, node])
     if state is not row.state:
         set_state(unit, "node", node, state)

@@ -165,16 +165,17 @@ class StoreQueries:
         return found[0] if found else None
 
     def _connected(self) -> sqlite3.Connection:
-        """This thread's connection. An empty stand-in is dropped as soon as there is a store."""
+        """This thread's connection to the file that is the store now: a new one, or one restored."""
+        path = self._home.database
+        file = path.stat().st_ino if path.exists() else 0
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is not None and not (self._local.stand_in and self._home.database.exists()):
+        if connection is not None and self._local.file == file:
             return connection
-        self._local.stand_in = not self._home.database.exists()
-        connection = _empty() if self._local.stand_in else reader(self._home.database)
+        connection = reader(path) if file else _empty()
         self._opened.append(connection)
-        self._local.connection = connection
-        if not self._local.stand_in:
-            migrations.refuse_other(connection, self._home.database)
+        if file:
+            migrations.refuse_other(connection, path)
+        self._local.connection, self._local.file = connection, file
         return connection
 
 

@@ -8,10 +8,11 @@ from inventory.errors import RefusedError, StoreError
 
 
 class SecretsChapter(StoreBase):
-    def put_secret(
-        self, name: str, plaintext: bytes, *, actor: str = "engine", replace: bool = False
-    ) -> None:
-        """Seals and keeps. Another value under a known name needs `replace`: a lost CA stays lost."""
+    def put_secret(self, name: str, plaintext: bytes, *, actor: str = "engine", once: bool = False) -> None:
+        """Seals and keeps `plaintext`, in place of an earlier value.
+
+        `once` refuses another value under a known name: for what can't be made again, such as a CA.
+        """
         box = self._box()
         sealed = box.seal(plaintext, table="secrets", pk=name, column="sealed")
         with self._unit() as unit:
@@ -19,11 +20,11 @@ class SecretsChapter(StoreBase):
             if known is not None:
                 if box.open(known["sealed"], table="secrets", pk=name, column="sealed") == plaintext:
                     return
-                if not replace:
+                if once:
                     raise RefusedError(
-                        "there is a different secret of this name",
+                        "there is a different secret of this name, and it can't be made again",
                         where=f"secrets/{name}",
-                        fix="keep it, or replace it explicitly",
+                        fix="keep it; to start over, reset the nodes that use it first",
                     )
             unit.execute(
                 "INSERT INTO secrets (name, key_id, sealed, put_at) VALUES (?, ?, ?, ?)"

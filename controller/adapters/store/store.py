@@ -48,7 +48,10 @@ class Store(
         with translated(home.database):
             connection = writer(home.database)
         try:
-            _make_ready(home, connection, at=iso(now()), new_id=new_id, migrate=write)
+            if write:
+                _make_ready(home, connection, at=iso(now()), new_id=new_id)
+            else:
+                _look(home, connection)
             epoch = connection.execute("SELECT epoch FROM meta").fetchone()["epoch"]
         except BaseException:
             connection.close()
@@ -131,19 +134,22 @@ def _lift(unit: Unit, *, actor: str, reason: str) -> None:
         unit.audit(audit.Entry(actor, "act again", "store", reason=reason))
 
 
-def _make_ready(
-    home: Home, connection: sqlite3.Connection, *, at: str, new_id: Callable[[], str], migrate: bool
-) -> None:
+def _make_ready(home: Home, connection: sqlite3.Connection, *, at: str, new_id: Callable[[], str]) -> None:
     check(connection, home.database)
-    if migrate:
-        _nobody_else(home, connection)
-        stamp = at.translate({ord(mark): None for mark in "-:."})
-        migrations.migrate(connection, home.database, backups=home.backups, stamp=stamp)
-    else:
-        migrations.refuse_other(connection, home.database)
-    with transaction(connection, home.database):
-        if connection.execute("SELECT 1 FROM meta").fetchone() is None:
-            _first_row(home, connection, at=at, controller_id=new_id())
+    _nobody_else(home, connection)
+    stamp = at.translate({ord(mark): None for mark in "-:."})
+    migrations.migrate(connection, home.database, backups=home.backups, stamp=stamp)
+    if connection.execute("SELECT 1 FROM meta").fetchone() is None:
+        with transaction(connection, home.database):
+            # Asked again under the lock: two programs that start at once must agree on one key.
+            if connection.execute("SELECT 1 FROM meta").fetchone() is None:
+                _first_row(home, connection, at=at, controller_id=new_id())
+
+
+def _look(home: Home, connection: sqlite3.Connection) -> None:
+    """What may be done to a store that is only looked at: nothing."""
+    check(connection, home.database)
+    migrations.refuse_other(connection, home.database)
 
 
 def _nobody_else(home: Home, connection: sqlite3.Connection) -> None:
@@ -158,7 +164,6 @@ def _nobody_else(home: Home, connection: sqlite3.Connection) -> None:
 
 
 def _first_row(home: Home, connection: sqlite3.Connection, *, at: str, controller_id: str) -> None:
-    """Under the write lock, so that two programs started at once agree on one key."""
     key = SealKey.load(home) if home.key.exists() else SealKey.create(home)
     connection.execute(
         "INSERT INTO meta (id, controller_id, key_id, created_at) VALUES (1, ?, ?, ?)",

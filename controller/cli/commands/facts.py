@@ -108,11 +108,11 @@ def _lines(machine: Any) -> list[tuple[str, str]]:
     ]
     for disk in machine.disks:
         holds = "; ".join(disk.contents) or "blank"
-        lines.append(("disk", f"{disk.path}  {disk.kind}  {human_bytes(disk.size)}  {disk.model}  [{holds}]"))
+        lines.append(("disk", ", ".join([disk.path, disk.kind, human_bytes(disk.size), disk.model, holds])))
     for nic in machine.nics:
         speed = f" {nic.speed} Mbit/s" if nic.speed else ""
         link = f"link {_yes(nic.link)}{speed}"
-        lines.append(("nic", "  ".join([nic.name, nic.mac, link, nic.driver, *nic.addresses])))
+        lines.append(("nic", ", ".join([nic.name, nic.mac, link, nic.driver, *nic.addresses])))
     return lines
 
 

@@ -1,5 +1,6 @@
 """`cto node`: add (pin a host key), list, show, reset. Trust is the operator's act, not the program's."""
 
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -74,6 +75,7 @@ def add(
     from inventory.openssh import parse_public_key
     from inventory.words import key_words
 
+    check_name(name)
     host, port = split_address(address)
     by_words = confirm_words or words is not None
     if (host_key is None) == (not by_words):
@@ -98,6 +100,13 @@ def add(
         document({"node": name, "pinned": True, "host_key": line, "words": key_words(line), **where})
     else:
         click.echo(f"{clean(name)}: pinned. {key_words(line)}")
+
+
+def check_name(name: str) -> None:
+    """A node's name becomes its host name: an RFC 1123 label."""
+    if not re.fullmatch(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", name):
+        fix = "use lower-case letters, digits and hyphens, at most 63, with a letter or digit at both ends"
+        raise OperatorError(f"{clean(name)!r} can't be the name of a node", fix=fix)
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -128,7 +137,7 @@ def _compare(name: str, line: str, words: str | None) -> None:
             raise RefusedError(
                 f"the words differ: the key that answered gives {shown}",
                 where=name,
-                fix="if you typed them right, this is another machine, or somebody is in between: do not go on",
+                fix="if you typed them right, do not go on: another machine answers, or somebody is between",
             )
         return
     if not sys.stdin.isatty():

@@ -1,5 +1,6 @@
 """`cto plan`: shows what `cto apply` would do, and why. Changes nothing but what is known of machines."""
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from controller.cli.loop import on_loop
 from controller.cli.output import COLORS, document, human_bytes, human_seconds
 from controller.cli.text import clean, clean_block
 from web.ports import EXIT_DONE, EXIT_INPUT
+
+_WIDTH = 86  # of wrapped lines, without their indentation
 
 
 @command("plan", example="cto plan -f site.yaml --cluster berlin")
@@ -111,13 +114,18 @@ def _cluster(cluster: Mapping[str, Any]) -> None:
 
 
 def _steps(subject: Mapping[str, Any]) -> None:
+    """The steps in order, `!` before those that change something that can't be taken back."""
     if not subject["steps"]:
         return
     total = human_seconds(sum(step["seconds"] for step in subject["steps"]))
-    click.echo(f"    steps     {len(subject['steps'])}, about {total}")
-    for step in subject["steps"]:
-        mark = "!" if step["disruptive"] else " "
-        click.echo(f"     {mark} {clean(step['title']):<40} {human_seconds(step['seconds']):>8}")
+    each = [
+        f"{'! ' if step['disruptive'] else ''}{clean(step['title'])} ({human_seconds(step['seconds'])})"
+        for step in subject["steps"]
+    ]
+    lines = textwrap.wrap(" · ".join(each), _WIDTH, break_long_words=False)
+    _field("steps", f"{len(subject['steps'])}, about {total}")
+    for line in lines:
+        click.echo(f"{'':<14}{line}")
 
 
 def _refusals(subject: Mapping[str, Any]) -> None:

@@ -55,7 +55,6 @@ def status(
         return
     _summary(found)
     _clusters(found, chosen, now)
-    click.echo()
     table(("NODE", "CLUSTER", "ROLE", "STATE", "TALOS", "KNOWN"), [_row(node, now) for node in chosen])
     _running(chosen, now)
     _needs(found, chosen)
@@ -120,7 +119,8 @@ def _clusters(found: fleet.FleetPart, chosen: Sequence[NodeView], now: datetime)
         for piece in part.clusters
         if piece.cluster.name in names
     ]
-    table(("SITE", "CLUSTER", "STATE", "NODES", "KUBERNETES", "ENDPOINT", "VERIFIED"), rows)
+    if rows:
+        table(("SITE", "CLUSTER", "STATE", "NODES", "KUBERNETES", "ENDPOINT", "VERIFIED"), rows)
 
 
 def known(at: str, now: datetime) -> object:

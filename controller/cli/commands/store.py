@@ -35,7 +35,7 @@ def backup(app: App, path: Path) -> None:
 @assume_yes
 @pass_app
 def restore(app: App, path: Path, key_file: Path | None, yes: bool) -> None:
-    """Replace the store by a backup. Checks it and the key first, then only observes until all nodes were read."""
+    """Replace the store by a backup, after checking it and the key; then observe until all nodes are read."""
     from controller.adapters.home import Home
     from controller.adapters.secretbox import SealKey
     from controller.adapters.store import Store

@@ -19,7 +19,12 @@ class Runner(Protocol):
     arguments: tuple[str, ...]
 
     async def run_script(
-        self, text: str, arguments: tuple[str, ...], env: Mapping[str, str] | None = None
+        self,
+        text: str,
+        arguments: tuple[str, ...],
+        env: Mapping[str, str] | None = None,
+        *,
+        name: str = "sh",
     ) -> int: ...
     async def run_argv(self, argv: Sequence[str], env: Mapping[str, str] | None = None) -> int: ...
     def with_fds(self, fds: Mapping[int, Reader | Writer]) -> "Runner": ...

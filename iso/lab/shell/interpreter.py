@@ -86,12 +86,18 @@ class Shell:
         return status
 
     async def run_script(
-        self, text: str, arguments: tuple[str, ...] = (), env: Mapping[str, str] | None = None
+        self,
+        text: str,
+        arguments: tuple[str, ...] = (),
+        env: Mapping[str, str] | None = None,
+        *,
+        name: str = "sh",
     ) -> int:
-        """`sh -c text`: a new shell with this one's environment."""
+        """`sh -c text name arguments`: a new shell with this one's environment."""
         shell = Shell(
             self.host, self.fds, env=self.env() if env is None else env, cwd=self.cwd, arguments=arguments
         )
+        shell.name = name
         return await shell.run(text)
 
     async def run(self, text: str) -> int:

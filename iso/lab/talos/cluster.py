@@ -55,6 +55,8 @@ class Cluster:
     def __init__(self, signal: Signal) -> None:
         self.signal = signal
         self.members: dict[int, Member] = {}
+        self.term = 0  # rises with every change of the membership
+        self.replicas: dict[int, Callable[[], None]] = {}  # by member: writes the membership to its disk
         self.nodes: dict[str, KubeNodeState] = {}
         self.joining = asyncio.Lock()  # etcd takes one learner at a time
         self.api_servers = 0  # kube-apiservers that serve now
@@ -76,20 +78,35 @@ class Cluster:
     def add_member(self, hostname: str, address: str, *, learner: bool) -> Member:
         member = Member(random_id(), hostname, address, learner)
         self.members[member.id] = member
-        self.signal.fire()
         return member
+
+    def promote(self, member: Member) -> None:
+        member.learner = False
+        self.replicate()
 
     def remove_member(self, id_: int) -> None:
         self.members.pop(id_, None)
+        self.replicas.pop(id_, None)
+        self.replicate()
+
+    def replicate(self) -> None:
+        """Every running member stores who belongs to the cluster."""
+        self.term += 1
+        for write in self.replicas.values():
+            write()
         self.signal.fire()
 
-    def restore(self, members: list[Mapping[str, Any]]) -> None:
-        """After the whole lab was restarted: what a node's etcd data says."""
-        if not self.members:
-            self.members = {one["id"]: Member(**{**one, "running": False}) for one in members}
+    def restore(self, etcd: Mapping[str, Any]) -> None:
+        """After the whole lab was restarted: what a node's etcd data says. The newest membership counts."""
+        if etcd["term"] > self.term:
+            self.term = etcd["term"]
+            running = {member.id for member in self.members.values() if member.running}
+            found = (Member(**{**one, "running": one["id"] in running}) for one in etcd["members"])
+            self.members = {member.id: member for member in found}
 
     def as_record(self, own: Member) -> dict[str, Any]:
-        return {"etcd": {"id": own.id, "members": [asdict(member) for member in self.members.values()]}}
+        members = [asdict(member) for member in self.members.values()]
+        return {"etcd": {"id": own.id, "term": self.term, "members": members}}
 
     def touch(self, node: KubeNodeState) -> None:
         """The Node object changed."""

@@ -207,9 +207,9 @@ def _install_problems(config: MachineConfig, disks: list[LabDisk]) -> Iterable[s
 def _is_disk(path: str, disk: LabDisk) -> bool:
     if path == f"/dev/{disk.name}":
         return True
-    return path.startswith("/dev/disk/by-") and any(
-        mark and mark in path for mark in (disk.serial, disk.wwid)
-    )
+    # udev puts the serial (20 characters of it for virtio) or the WWN into the link's name.
+    marks = (disk.serial[:20], disk.wwid.removeprefix("naa."))
+    return path.startswith("/dev/disk/by-id/") and any(mark and mark in path for mark in marks)
 
 
 def _selects(selector: Mapping[str, Any], disk: LabDisk) -> bool:

@@ -60,8 +60,9 @@ class TalosInstance:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._close_servers()
-        if self.member is not None:
+        if self.member is not None and self.cluster is not None:
             self.member.running = False
+            self.cluster.replicas.pop(self.member.id, None)
         if self.node is not None and self.cluster is not None:
             self.node.ready = False
             self.cluster.touch(self.node)
@@ -137,6 +138,7 @@ class TalosInstance:
         self.machine.log("talos-maintenance", fingerprint=pki.fingerprint(pair.crt))
         self._delivered = asyncio.get_running_loop().create_future()
         self._api = await ApiServer(self, maintenance=True).start(pki.server_context(pair, alpn="h2"))
+        self.shared.signal.fire()
         config = await self._delivered
         self._delivered = None
         await self._api.stop()
@@ -179,33 +181,44 @@ class TalosInstance:
 
     async def _run_etcd(self, config: MachineConfig) -> None:
         cluster = self._cluster(config)
-        record = storage.read_record(self.disk, "EPHEMERAL") or {}
-        if "etcd" in record:
-            cluster.restore(record["etcd"]["members"])
-            self.member = cluster.members.get(record["etcd"]["id"])
-            if self.member is None:
-                self.services["etcd"] = "Failed/unhealthy"  # removed from the cluster: its data is of no use
+        etcd = (storage.read_record(self.disk, "EPHEMERAL") or {}).get("etcd")
+        if etcd is not None:
+            cluster.restore(etcd)
+            if etcd["id"] not in cluster.members:
+                self.services["etcd"] = "Failed/unhealthy"  # it was removed: its data is of no use
                 await asyncio.Event().wait()
+            self._belong(cluster, cluster.members[etcd["id"]])
         else:
             await self.shared.signal.until(lambda: self.member is not None or cluster.bootstrapped)
         async with contextlib.AsyncExitStack() as joining:
             if self.member is None:
                 await joining.enter_async_context(cluster.joining)
-                self.member = cluster.add_member(self.hostname, self.machine.address, learner=True)
-                self._remember_etcd(cluster, self.member)
-            await self.shared.clock.sleep(self.shared.timings.etcd)
-            self.member.running = True
-            self.services["etcd"] = "Running/healthy"
-            self.shared.signal.fire()
-            if self.member.learner:
-                await self.shared.clock.sleep(self.shared.timings.promote)
-                self.member.learner = False
-                self._remember_etcd(cluster, self.member)
-        self.machine.log("etcd-running", member=f"{self.member.id:016x}")
+                self._belong(cluster, cluster.add_member(self.hostname, self.machine.address, learner=True))
+                cluster.replicate()
+            await self._start_etcd(cluster, etcd["id"] if etcd else 0)
+        self.machine.log("etcd-running")
         self.shared.signal.fire()
 
-    def _remember_etcd(self, cluster: Cluster, member: Member) -> None:
-        storage.write_record(self.disk, "EPHEMERAL", cluster.as_record(member))
+    async def _start_etcd(self, cluster: Cluster, known: int) -> None:
+        await self.shared.clock.sleep(self.shared.timings.etcd)
+        # Looked up by id: a membership read meanwhile from another disk made new objects.
+        member = self.member = cluster.members[known] if known else self.member
+        if member is None:
+            return
+        member.running = True
+        self.services["etcd"] = "Running/healthy"
+        self.shared.signal.fire()
+        if member.learner:
+            await self.shared.clock.sleep(self.shared.timings.promote)
+            cluster.promote(member)
+
+    def _belong(self, cluster: Cluster, member: Member) -> None:
+        """This node holds the etcd data of `member` from now on."""
+        self.member = member
+        disk = self.disk
+        cluster.replicas[member.id] = lambda: storage.write_record(
+            disk, "EPHEMERAL", cluster.as_record(member)
+        )
 
     async def _serve_kube(self, config: MachineConfig) -> None:
         cluster = self._cluster(config)
@@ -277,10 +290,10 @@ class TalosInstance:
     def start_etcd(self) -> None:
         """Bootstrap: this node is the first member."""
         if self.cluster is not None and self.config is not None:
-            self.member = self.cluster.add_member(self.hostname, self.machine.address, learner=False)
-            self._remember_etcd(self.cluster, self.member)
-            self.machine.log("etcd-bootstrap", member=f"{self.member.id:016x}")
-            self.shared.signal.fire()
+            member = self.cluster.add_member(self.hostname, self.machine.address, learner=False)
+            self._belong(self.cluster, member)
+            self.cluster.replicate()
+            self.machine.log("etcd-bootstrap", member=f"{member.id:016x}")
 
     def leave_etcd(self) -> None:
         if self.cluster is not None and self.member is not None:

@@ -24,8 +24,8 @@ async def sh(call: Call) -> int:
     if "c" in found:
         if not rest:
             raise UsageError("-c requires an argument")
-        # The first word after the text is the shell's own name ($0).
-        return await call.shell.run_script(prefix + rest[0], tuple(rest[2:]), call.env)
+        name = rest[1] if len(rest) > 1 else "sh"  # $0
+        return await call.shell.run_script(prefix + rest[0], tuple(rest[2:]), call.env, name=name)
     names = rest[:1] if "s" not in found else []
     text = b"".join([chunk async for chunk in call.inputs(names)])
     return await call.shell.run_script(

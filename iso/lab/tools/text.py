@@ -60,16 +60,19 @@ async def printf(call: Call) -> int:
     args = call.args[1:] if call.args[:1] == ["--"] else call.args
     if not args:
         raise UsageError("usage: printf format [arg ...]")
-    template, values = unescaped(args[0].replace("%%", "\0")), args[1:]
-    pieces = re.split(r"%([-0]?\d*(?:\.\d+)?[sdiuxXobc])", template)
-    conversions = len(pieces) // 2
+    template, values = unescaped(args[0]), args[1:]
+    pieces = re.split(r"(%[-0]?\d*(?:\.\d+)?[%sdiuxXobc])", template)
+    conversions = sum(piece != "%%" for piece in pieces[1::2])
     output = []
     while True:
         for index, piece in enumerate(pieces):
-            output.append(piece if index % 2 == 0 else _formatted(piece, values.pop(0) if values else ""))
+            if index % 2 == 0 or piece == "%%":
+                output.append(piece.replace("%%", "%") if index % 2 else piece)
+            else:
+                output.append(_formatted(piece[1:], values.pop(0) if values else ""))
         if not values or not conversions:
             break
-    await call.out.write(encode("".join(output).replace("\0", "%")))
+    await call.out.write(encode("".join(output)))
     return 0
 
 
@@ -87,7 +90,9 @@ def _formatted(spec: str, value: str) -> str:
 
 
 async def head(call: Call) -> int:
-    args = ["-n" + arg[1:] if re.fullmatch(r"-\d+", arg) else arg for arg in call.args]
+    args = list(call.args)
+    if args and re.fullmatch(r"-\d+", args[0]):  # the old form, `head -3`
+        args[0] = "-n" + args[0][1:]
     found, names = options(args, "q", "nc")
     if "c" in found:
         left = size_of(found["c"])
@@ -109,7 +114,9 @@ async def head(call: Call) -> int:
 
 
 async def tail(call: Call) -> int:
-    args = ["-n" + arg[1:] if re.fullmatch(r"[-+]\d+", arg) else arg for arg in call.args]
+    args = list(call.args)
+    if args and re.fullmatch(r"-\d+|\+\d+", args[0]):  # the old form, `tail -3`
+        args[0] = "-n" + args[0].removeprefix("-")
     found, names = options(args, "q", "nc")
     unit, text = ("c", found["c"]) if "c" in found else ("n", found.get("n", "10"))
     count = size_of(text.lstrip("+-"))

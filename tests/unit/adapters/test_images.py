@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import http.server
 import lzma
+import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from controller.adapters.images import CachedImage, ImageCache, chunks
 from inventory.errors import OperatorError, TransportError
 
 MIB = 1024 * 1024
-RAW = bytes(range(256)) * 4096 + b"\xee" * (2 * MIB + 12345)  # 1 MiB of pattern, then a body
+RAW = random.Random("image").randbytes(3 * MIB + 12345)
 
 
 def packed(raw: bytes = RAW) -> bytes:

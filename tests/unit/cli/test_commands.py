@@ -214,7 +214,7 @@ def test_the_support_bundle_holds_no_secret(cto, fleet, make_store, home, tmp_pa
         "base64": "QUFBQkJCQ0NDREREQ0FOQVJZQ0FOQVJZQ0FOQVJZQ0E9",
         "token": "abcdef.0123456789abcdef",
         "words": "KEY abandon ability able about above absent",
-        "password": "hunter2canary!",
+        "password": "correct-horse-battery",
         "address": "10.99.88.77",
     }
     text = " ".join(canaries.values()) + "\n-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIcanary\n-----END"
@@ -239,6 +239,7 @@ def test_the_support_bundle_holds_no_secret(cto, fleet, make_store, home, tmp_pa
         assert canaries[name][:12] not in everything
     assert "PRIVATE KEY" not in held["cto-support/logs/error-1.log"]
     assert "canary" not in everything
+    assert "failed" in held["cto-support/nodes.json"]  # our own words stay
     assert 'File cto/web/app.py, line 3, in page' in held["cto-support/logs/error-1.log"]
     assert "ValueError" in held["cto-support/logs/error-1.log"]
     assert "berlin-w-1" in held["cto-support/nodes.json"]

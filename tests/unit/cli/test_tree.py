@@ -65,7 +65,7 @@ def test_help_shows_every_command_once(cto):
     assert ran.code == 0
     for section in TREE.values():
         for name in section:
-            assert len(re.findall(rf"^  {name} ", ran.out, re.MULTILINE)) == 1
+            assert len(re.findall(rf"^  {name}  +", ran.out, re.MULTILINE)) == 1
 
 
 def test_no_argument_is_help_and_not_an_error(cto):
@@ -114,10 +114,12 @@ def test_completion_knows_commands_and_nodes(home, fleet):
 
 
 def test_completion_without_a_store_is_empty_and_quiet(home):
-    assert complete(home, ["cto", "node", "show", "x"]) == []
+    assert not any(complete(home, ["cto", "node", "show", "x"]))
 
 
-def test_the_reference_names_every_command():
-    text = DOCS.read_text()
+def test_the_reference_is_current():
+    from controller.cli.reference import markdown
+
+    assert DOCS.read_text() == markdown(), "run: python -m controller.cli.reference > docs/commands.md"
     for path in LEAVES:
-        assert f"`cto {path}" in text
+        assert f"`cto {path}" in DOCS.read_text()

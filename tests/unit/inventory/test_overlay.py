@@ -63,11 +63,10 @@ def test_dotted_paths_find_keys_that_hold_dots():
     assert find_path(tree, "settings.nothing") is None
 
 
-trees = st.recursive(
-    st.integers(0, 3) | st.lists(st.integers(0, 3), max_size=2),
-    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
-    max_leaves=8,
-).filter(lambda value: isinstance(value, dict))
+# Layers of one model: a key is a map in all of them or in none.
+leaves = {"value": st.integers(0, 3), "items": st.lists(st.integers(0, 3), max_size=2)}
+inner = st.fixed_dictionaries({}, optional=leaves)
+trees = st.fixed_dictionaries({}, optional={**leaves, "map": inner, "other": inner})
 
 
 @given(trees, trees, trees)
@@ -76,3 +75,8 @@ def test_merging_is_associative_and_changes_nothing_it_is_given(a, b, c):
     assert merge(merge(a, b), c) == merge(a, merge(b, c))
     assert merge({}, a) == merge(a, {}) == merge(a, a) == a
     assert repr((a, b, c)) == before
+
+
+def test_null_brings_a_built_in_default_back():
+    stack = Stack((Layer("built-in", {"port": 22}), layer("site", "port: 2222"), layer("node", "port: null")))
+    assert stack.merged() == {"port": 22}

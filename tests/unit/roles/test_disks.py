@@ -62,6 +62,14 @@ def machine(
             "sda",
             "a name that may move to another disk; /dev/disk/by-id/sda-id",
         ),
+        ([NVME, SSD], Disk(path="/dev/disk/by-id/nvme-Maker_Model_N1"), "nvme0n1", "named in the site file"),
+        (
+            [NVME, SSD],
+            Disk(path="/dev/disk/by-id/nvme-Maker_Model_N1_1"),
+            "nvme0n1",
+            "named in the site file",
+        ),
+        ([with_(SSD, wwid="naa.5000c5"), NVME], Disk(wwid="0x5000c5"), "sda", "named in the site file"),
         ([with_(NVME, healthy=False)], Disk(serial="N1"), "nvme0n1", "health check FAILS"),
     ],
 )
@@ -127,6 +135,7 @@ def test_no_disk_at_all(make_hardware: Callable[..., Hardware]) -> None:
     [
         (Disk(serial="ABSENT"), "no disk is ABSENT"),
         (Disk(path="/dev/sdz"), "no disk is /dev/sdz"),
+        (Disk(path="/dev/disk/by-id/nvme-Maker_XN1"), "no disk is"),
         (Disk(serial="N1", wwid="eui.99"), "no disk is N1, eui.99"),
     ],
 )

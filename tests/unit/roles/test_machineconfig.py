@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from facts.hardware import load_profiles
 from facts.machine_model import Hardware, HardwareCpu
@@ -277,6 +279,38 @@ def test_warnings_about_time(render: Render) -> None:
 def test_warning_about_unknown_size(render: Render, make_hardware: Callable[..., Hardware]) -> None:
     made = render(hardware=make_hardware(memory=0, cpu=HardwareCpu()))
     assert any("smallest reservations" in warning for warning in made.warnings)
+
+
+_SETTINGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "timeServers": st.lists(st.sampled_from(["10.0.0.1", "ntp.example"]), unique=True),
+        "timeDisabled": st.booleans(),
+        "nameservers": st.lists(st.ip_addresses().map(str), max_size=3),
+        "searchDomains": st.lists(st.sampled_from(["a.example", "b.example"]), unique=True),
+        "registryMirrors": st.dictionaries(
+            st.sampled_from(["docker.io", "ghcr.io"]), st.just(["https://m.example"])
+        ),
+        "sysctls": st.dictionaries(
+            st.from_regex(r"[a-z]{1,8}\.[a-z_]{1,8}", fullmatch=True), st.integers() | st.text("ab1 ")
+        ),
+        "kernelModules": st.lists(st.fixed_dictionaries({"name": st.sampled_from(["a", "b"])})),
+        "nodeLabels": st.dictionaries(st.sampled_from(["a", "b/c"]), st.text("abc01.-_", max_size=10)),
+        "longhorn": st.booleans(),
+        "nvidia": st.booleans(),
+    },
+)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_SETTINGS, st.sampled_from(["controlplane", "worker", "appliance"]))
+def test_any_settings_give_whole_documents(render: Render, made: dict[str, Any], role: str) -> None:
+    documents = list(yaml.safe_load_all(render(role, settings=made).text))
+    assert set(documents[0]) == {"version", "machine", "cluster"}
+    assert all(document["apiVersion"] == "v1alpha1" and document["kind"] for document in documents[1:])
+    assert documents[0]["machine"].get("sysctls", {}).keys() >= made.get("sysctls", {}).keys()
+    names = [(document["kind"], document.get("name")) for document in documents[1:]]
+    assert len(names) == len(set(names))
 
 
 def test_strings_that_look_like_numbers_are_quoted(render: Render) -> None:

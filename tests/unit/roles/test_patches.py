@@ -18,9 +18,9 @@ HOST = {"apiVersion": "v1alpha1", "kind": "HostnameConfig", "hostname": "kn-1"}
 
 
 def dense(value: Any) -> Any:
-    """Without empty lists: the official one writes some that we leave out, and they mean nothing."""
+    """Without empty lists and maps, which mean nothing: the official one writes some and leaves out others."""
     if isinstance(value, dict):
-        return {key: dense(item) for key, item in value.items() if item != []}
+        return {key: kept for key, item in value.items() if (kept := dense(item)) not in ([], {})}
     return [dense(item) for item in value] if isinstance(value, list) else value
 
 
@@ -38,7 +38,12 @@ def test_as_the_official_patcher(case: dict[str, Any]) -> None:
     [
         ({"kind": "HostnameConfig", "hostname": "x"}, "both apiVersion and kind"),
         ({"apiVersion": "v1alpha1", "machine": {}}, "both apiVersion and kind"),
-        ({"apiVersion": "v1alpha1", "kind": "TimeSyncConfig", "$patch": "delete"}, "no such document"),
+        ({"$patch": "delete"}, "the main document can't be deleted"),
+        ({"machine": {"type": {"$patch": "replace"}}}, r"\$patch: replace is unknown"),
+        (
+            {"machine": {"certSANs": [{"name": "b", "$patch": "delete"}]}},
+            "machine.certSANs has no entry to delete",
+        ),
         ({"machine": {"type": {"a": "b"}}}, "machine.type is a single value, the patch has a map"),
         ({"machine": {"certSANs": "x"}}, "machine.certSANs is a list, the patch has a single value"),
         ({"machine": []}, "machine is a map, the patch has a list"),
@@ -48,6 +53,12 @@ def test_what_does_not_fit(patch: dict[str, Any], what: str) -> None:
     with pytest.raises(OperatorError, match=what) as caught:
         patches.apply([MAIN, HOST], [{}, patch], where="node kn-1")
     assert str(caught.value).startswith("node kn-1: patch 2")
+
+
+def test_deleting_what_is_not_there_changes_nothing() -> None:
+    """A layer for many nodes may delete what only some of them have."""
+    gone = {"apiVersion": "v1alpha1", "kind": "TimeSyncConfig", "$patch": "delete"}
+    assert patches.apply([MAIN, HOST], [gone, {"machine": {"sysctls": {"$patch": "delete"}}}]) == [MAIN, HOST]
 
 
 _SCALARS = st.none() | st.booleans() | st.integers(0, 9) | st.sampled_from(["a", "b"])

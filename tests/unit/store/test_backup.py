@@ -1,9 +1,13 @@
 """A restore refuses everything that is wrong before it changes anything, and then only lets us look."""
 
 import hashlib
+import itertools
 import json
+import os
 import shutil
+import signal
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +16,7 @@ import pytest
 from controller.adapters.home import Home, write_private
 from controller.adapters.lock import EngineLock
 from controller.adapters.secretbox import SealKey
-from controller.adapters.store import Store
+from controller.adapters.store import Store, StoreQueries
 from controller.adapters.store.backup import manifest_path, read_manifest
 from inventory.errors import BusyError, RefusedError, StoreError
 from inventory.lifecycle import NodeState
@@ -93,6 +97,16 @@ def test_a_fleet_without_nodes_needs_no_reading(
     store.close()
     assert Store.restore(tmp_path / "b.db", store.home, now=clock).unread == ()
     assert not open_store().observe_only()
+
+
+def test_a_page_that_stays_open_shows_the_restored_store(
+    saved: Path, engine: Store, clock: SteppingClock
+) -> None:
+    with StoreQueries(engine.home) as queries:
+        assert queries.node("n1").state == "prepared"
+        Store.restore(saved, engine.home, now=clock)
+        assert queries.node("n1").state == "pinned"
+        assert queries.engine().observe_only
 
 
 def test_the_manifest_describes_the_file(saved: Path) -> None:
@@ -284,3 +298,57 @@ def test_a_read_only_medium(saved: Path, engine: Store, clock: SteppingClock) ->
         saved.parent.chmod(0o700)
     assert len(list(saved.parent.iterdir())) == 2
     shutil.rmtree(saved.parent)
+
+
+FILE_ACTS = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "shutil.copyfile", "sqlite3.connect"})
+
+
+def restored_until(act: int, saved: Path, home: Home) -> bool:
+    """Restores in a child that kills itself before its nth act on a file. False if it came to the end."""
+    child = os.fork()
+    if child == 0:
+        seen = 0
+
+        def count(event: str, _arguments: object) -> None:
+            nonlocal seen
+            if event not in FILE_ACTS:  # os.kill is an event too
+                return
+            seen += 1
+            if seen == act:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(count)
+        try:
+            Store.restore(saved, home, now=SteppingClock())
+        except BaseException:
+            os._exit(70)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+def test_killed_anywhere_the_store_is_the_former_or_the_restored(
+    saved: Path, engine: Store, clock: SteppingClock, tmp_path: Path, open_store: Callable[..., Store]
+) -> None:
+    # As after kill -9: what the engine did last is only in the journal.
+    other = open_store()
+    other.pin("n5", address="127.0.0.5", host_key=KEY_B, actor="a", reason="r")
+    with_journal = tmp_path / "with-journal"
+    shutil.copytree(engine.home.root, with_journal)
+    other.close()
+    assert (with_journal / "fleet.db-wal").stat().st_size
+    outcomes = set()
+    for act in itertools.count(1):
+        home = Home(tmp_path / f"at-{act}")
+        shutil.copytree(with_journal, home.root)
+        killed = restored_until(act, saved, home)
+        store = open_store(home)
+        outcomes.add((store.node("n5") is not None, store.observe_only()))
+        assert store._row("PRAGMA integrity_check")[0] == "ok"  # type: ignore[index]
+        assert store.audit_verify().ok
+        store.close()
+        Store.restore(saved, home, now=clock)  # and it can be done again
+        if not killed:
+            break
+    assert outcomes == {(True, False), (False, True)}

@@ -34,7 +34,7 @@ def test_a_secret_does_not_show_itself() -> None:
 
 def test_no_byte_of_it_is_on_the_disk(store: Store) -> None:
     store.put_secret("a", CANARY)
-    store.put_secret("a", CANARY + b"2", replace=True)
+    store.put_secret("a", CANARY + b"2")
     store.backup(store.home.root / "copy.db")
     store.close()
     files = [path for path in store.home.root.rglob("*") if path.is_file()]
@@ -48,13 +48,15 @@ def test_no_byte_of_it_is_on_the_disk(store: Store) -> None:
 
 
 def test_a_value_is_not_replaced_by_accident(store: Store) -> None:
-    store.put_secret("ca", b"one")
-    store.put_secret("ca", b"one")
-    with pytest.raises(RefusedError):
-        store.put_secret("ca", b"two")
+    for value in (b"one", b"one"):
+        store.put_secret("ca", value, once=True)
+    with pytest.raises(RefusedError, match="can't be made again"):
+        store.put_secret("ca", b"two", once=True)
     assert store.get_secret("ca") == b"one"
-    store.put_secret("ca", b"two", replace=True)
+    store.put_secret("ca", b"two")
     assert store.get_secret("ca") == b"two"
+    actions = [row["action"] for row in store._rows("SELECT action FROM audit WHERE object = 'secrets/ca'")]
+    assert actions == ["put secret", "replace secret"]
 
 
 def test_a_row_that_was_moved_does_not_open(store: Store) -> None:

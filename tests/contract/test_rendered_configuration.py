@@ -1,0 +1,72 @@
+"""What `roles` renders is what the lab's Talos accepts, and a node made of it answers under its names."""
+
+import pytest
+
+from controller.adapters.talos import GrpcTalosApi
+from facts.machine_model import Hardware, HardwareCpu, HardwareDisk
+from inventory.fleet import Cluster, Disk, Image, Node
+from iso.lab.talos.config import load
+from roles import disks, machineconfig
+from tests.contract.talos_lab import bundle, identity, write_image
+
+GIB = 1 << 30
+
+
+def hardware(machine):
+    path = f"/dev/disk/by-id/ata-LAB_{machine.disk.serial}"
+    disk = HardwareDisk("sda", "/dev/sda", path, machine.disk.size, "ssd", serial=machine.disk.serial)
+    return Hardware("amd64", cpu=HardwareCpu("x", 1, 4, 8), memory=16 * GIB, disks=(disk,), firmware="uefi")
+
+
+def rendered(machine, secrets, role, settings=None, cluster_settings=None):
+    node = Node(
+        "kn-1", "kn", "kn", role, address=machine.address, image=Image("1.13.9"), settings=settings or {}
+    )
+    cluster = Cluster(
+        "kn", "kn", f"https://{machine.address}:6443", "1.36.3", ("kn-1",), False, cluster_settings or {}
+    )
+    choice = disks.choose(Disk(), hardware(machine), minimum=GIB)
+    return machineconfig.render(node, cluster, secrets, choice, hardware=hardware(machine)).text.encode()
+
+
+@pytest.mark.parametrize("role", ["controlplane", "worker", "appliance"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {
+            "timeServers": ["192.0.2.1"],
+            "nameservers": ["192.0.2.2"],
+            "searchDomains": ["lan"],
+            "registryMirrors": {"docker.io": ["https://mirror.lan"]},
+            "proxy": {"http": "http://proxy.lan:3128"},
+            "sysctls": {"vm.max_map_count": 262144},
+            "nodeLabels": {"rack": "1"},
+        },
+        {"timeDisabled": True},
+    ],
+    ids=["plain", "much", "no-time"],
+)
+async def test_it_is_accepted(site, role, settings):
+    machine = site.machine("kn-1")
+    text = rendered(machine, bundle(), role, settings, {"cni": "none"})
+    config = load(text, minor=13, disks=machine.disks.values())
+    assert config.hostname == "kn-1"
+    assert config.control_plane is (role != "worker")
+    assert config.time_disabled is bool(settings.get("timeDisabled"))
+    assert (config.cni, config.kubelet_version) == ("none", "v1.36.3")
+
+
+async def test_an_appliance_made_of_it_becomes_ready(site):
+    secrets = bundle()
+    machine = site.machine("kn-1")
+    write_image(machine.disk, config=rendered(machine, secrets, "appliance"))
+    await machine.boot()
+    await site.until(lambda: machine.instance.services.get("etcd") == "Preparing/unknown")
+    api = GrpcTalosApi()
+    async with api.connect(machine.address, 50000, identity(secrets), server_name=machine.address) as node:
+        assert await node.bootstrap() is True
+        await site.until(lambda: machine.instance.stage == "running" and not machine.instance.unmet())
+        assert (await node.machine_status()).ready
+        shown = await node.apply_configuration(rendered(machine, secrets, "appliance"), dry_run=True)
+        assert "No changes." in shown.details
