@@ -68,7 +68,7 @@ def _members(effective: Effective) -> Iterator[Finding]:
         elif len(control_planes) % 2 == 0 or len(control_planes) > MANY_CONTROL_PLANES:
             count = len(control_planes)
             what = (
-                f"cluster {name} has {count} control planes, which survive no more failures than {count - 1}"
+                f"cluster {name} has {count} control planes; they survive no more failures than {count - 1}"
             )
             if count % 2:
                 what = f"cluster {name} has {count} control planes; each write to etcd waits for most of them"
@@ -81,10 +81,8 @@ def _endpoints(effective: Effective) -> Iterator[Finding]:
     for name, tree in effective.clusters.items():
         endpoint = tree.get("endpoint")
         if endpoint is None and effective.control_planes(name):
-            what, fix = (
-                f"cluster {name} has several control planes and no endpoint",
-                ("write `endpoint: https://ADDRESS:6443` with a load balancer or a DNS name"),
-            )
+            what = f"cluster {name} has several control planes and no endpoint"
+            fix = "write `endpoint: https://ADDRESS:6443` with a load balancer or a DNS name"
             if len(effective.control_planes(name)) == 1:
                 what = f"cluster {name} has no endpoint, and its control plane no address to make one of"
                 fix = "write the node's `address:`, or `endpoint: https://ADDRESS:6443`"
@@ -132,34 +130,43 @@ def _networks(effective: Effective) -> Iterator[Finding]:
             what = f"podCIDR {pods} and serviceCIDR {services} overlap"
             yield Finding("clusters", name, ("serviceCIDR",), what, "choose networks that share no address")
         for node in effective.members[name]:
-            for key in ("address", "talosAddress"):
-                address = ip_or_none(effective.nodes[node].get(key, ""))
-                if address is None:
-                    continue
-                for network, what in ((pods, "podCIDR"), (services, "serviceCIDR")):
-                    if address in network:
-                        said = f"{key} {address} lies inside the cluster's {what} {network}"
-                        fix = f"give cluster {name} a {what} that no machine's network is in"
-                        yield Finding("nodes", node, (key,), said, fix)
+            key = "talosAddress" if "talosAddress" in effective.nodes[node] else "address"
+            address = ip_or_none(effective.nodes[node].get(key, ""))
+            for network, what in ((pods, "podCIDR"), (services, "serviceCIDR")):
+                if address is not None and address in network:
+                    said = f"{key} {address} lies inside the cluster's {what} {network}"
+                    fix = f"give cluster {name} a {what} that no machine's network is in"
+                    yield Finding("nodes", node, (key,), said, fix)
 
 
 def _addresses(effective: Effective) -> Iterator[Finding]:
-    """One address, one machine. The same private address at two sites is fine behind two jump hosts."""
-    seen: dict[tuple[str, str], str] = {}
+    """One address, one machine. The same private address at two sites is fine behind two jump hosts, and so
+    is one address with a port for each machine, as long as Talos has addresses of its own.
+    """
+    seen: dict[tuple[str, str, str, int], str] = {}
+    for name, tree in effective.nodes.items():
+        jump = tree.get("jump", "")
+        ways = [("SSH", "address", tree["sshPort"]), ("Talos", "talosAddress", 0)]
+        for use, key, port in ways:
+            address = tree.get(key) or tree.get("address", "")
+            first = seen.setdefault((use, jump, address, port), name) if address else name
+            if first != name:
+                yield _same_address(effective, first, name, address, key if key in tree else "address")
+                break
+
+
+def _same_address(effective: Effective, first: str, second: str, address: str, key: str) -> Finding:
+    there, here = _site(effective, first), _site(effective, second)
+    what = f"nodes {first} and {second} have the same address {address}"
+    if here == there:
+        return Finding("nodes", second, (key,), what, "give each its own")
+    fix = f"if sites {there} and {here} use the same network, name a jump host for each"
+    return Finding("nodes", second, (key,), what, fix, warning=True)
+
+
+def _host_keys(effective: Effective) -> Iterator[Finding]:
     keys: dict[str, str] = {}
     for name, tree in effective.nodes.items():
-        for address in dict.fromkeys(tree[key] for key in ("address", "talosAddress") if key in tree):
-            first = seen.setdefault((tree.get("jump", ""), address), name)
-            if first != name:
-                here, there = (_site(effective, node) for node in (name, first))
-                what = f"nodes {first} and {name} have the same address {address}"
-                path = ("address",) if tree.get("address") == address else ("talosAddress",)
-                if here == there:
-                    fix = "give each its own"
-                    yield Finding("nodes", name, path, what, fix)
-                else:
-                    fix = f"if sites {there} and {here} use the same network, name a jump host for each"
-                    yield Finding("nodes", name, path, what, fix, warning=True)
         if "hostKey" in tree and keys.setdefault(tree["hostKey"], name) != name:
             what = f"nodes {keys[tree['hostKey']]} and {name} have the same host key"
             fix = "read each machine's own key; two machines never share one"
@@ -224,6 +231,7 @@ CHECKS: tuple[Callable[[Effective], Iterator[Finding]], ...] = (
     _versions,
     _networks,
     _addresses,
+    _host_keys,
     _images,
     _wipes,
     _settings,

@@ -53,7 +53,7 @@ class Problems:
     def check(
         self, model: type[M], data: Any, source: SourceDocument, prefix: Path = (), note: str = ""
     ) -> M | None:
-        """`data`, which stands below `prefix` in `source`, as a `model`; None, and the problems, if it fails."""
+        """`data`, which stands below `prefix` in `source`, as a `model`; None if problems were found."""
         try:
             return model.model_validate(without_nulls(data))
         except ValidationError as error:

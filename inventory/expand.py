@@ -174,6 +174,8 @@ class _Expansion:
 
     def _declared_twice(self, kind: str, name: str, part: Part, first: str) -> None:
         fix = f"rename or remove one; the first is at {first}"
+        if kind == "node" and part.prefix == ("spec",):
+            fix += "; to change a template's node, write it below `nodes:` of its Site"
         self.problems.note(part.source, (*part.prefix, "name"), f"{kind} {name!r} is declared twice", fix)
 
     def _cluster_stack(self, draft: Draft) -> Stack:

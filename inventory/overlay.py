@@ -100,7 +100,10 @@ class Stack:
     def explain(self, path: Path) -> tuple[Origin, ...]:
         """Every layer that says something of this path, in order: the last one is what holds."""
         said = ((layer, layer.get(path)) for layer in self.layers)
-        return tuple(layer.origin(path, value) for layer, value in said if value is not _ABSENT)
+        origins = tuple(layer.origin(path, value) for layer, value in said if value is not _ABSENT)
+        if origins and origins[-1].value is None:  # removed, so a built-in default holds again
+            return origins + tuple(origin for origin in origins[:-1] if not origin.line)[-1:]
+        return origins
 
     def where(self, path: Path) -> Origin:
         """Who set a path last; for a path that nobody set, who set its nearest parent."""

@@ -67,7 +67,7 @@ class DeliveryFields(Model):
 class ProxySettings(Model):
     http: v.Url | None = Field(default=None, description="Proxy for http.")
     https: v.Url | None = Field(default=None, description="Proxy for https.")
-    no_proxy: list[Annotated[str, Field(min_length=1)]] | None = Field(
+    no_proxy: list[Annotated[str, Field(pattern=r"^[^\s,]+$")]] | None = Field(
         default=None, description="Hosts, domains and networks reached directly."
     )
 
@@ -115,7 +115,7 @@ class NodeSettings(Model):
     time_disabled: bool | None = Field(default=None, description="No time synchronization at all.")
     nameservers: list[v.Ip] | None = Field(default=None, description="DNS servers, instead of DHCP's.")
     search_domains: list[v.Host] | None = Field(default=None, description="DNS search domains.")
-    registry_mirrors: dict[str, Annotated[list[v.Url], Field(min_length=1)]] | None = Field(
+    registry_mirrors: dict[v.Registry, Annotated[list[v.Url], Field(min_length=1)]] | None = Field(
         default=None, description="Image registry → mirrors, tried in order."
     )
     proxy: ProxySettings | None = Field(default=None, description="Proxies for outgoing connections.")

@@ -13,6 +13,7 @@ from inventory.schema import VARIABLE, json_schema
 BEGIN = "<!-- tables: made by `python -m inventory.reference`, do not edit -->"
 END = "<!-- end of tables -->"
 Schema = Mapping[str, Any]
+_WORDS = {"string": "text", "integer": "whole number", "boolean": "true or false"}
 
 
 def tables() -> str:
@@ -94,25 +95,30 @@ def _name(field: Schema) -> str:
 
 
 def _type(field: Schema) -> str:
-    if "$ref" in field:
-        return f"[{_name(field)}](#{_name(field).lower()})"
-    if "anyOf" in field:
-        parts = [_type(part) for part in field["anyOf"] if part.get("type") != "null" and part != VARIABLE]
-        return " or ".join(dict.fromkeys(parts))
-    if "enum" in field:
-        return ", ".join(f"`{choice}`" for choice in field["enum"])
-    if "const" in field:
-        return f"`{field['const']}`"
-    if field.get("type") == "array":
+    """What a value looks like, in words."""
+    match field:
+        case {"$ref": _}:
+            return f"[{_name(field)}](#{_name(field).lower()})"
+        case {"anyOf": options}:
+            parts = [_type(part) for part in options if part.get("type") != "null" and part != VARIABLE]
+            return " or ".join(dict.fromkeys(parts))
+        case {"enum": choices}:
+            return ", ".join(f"`{choice}`" for choice in choices)
+        case {"const": value}:
+            return f"`{value}`"
+        case _:
+            return _plain_type(field)
+
+
+def _plain_type(field: Schema) -> str:
+    kinds_of_value = field.get("type", [])
+    if kinds_of_value == "array":
         return f"list of {_type(field['items'])}"
-    if field.get("type") == "object":
+    if kinds_of_value == "object":
         values = next(iter(field.get("patternProperties", {}).values()), field.get("additionalProperties"))
         return f"map to {_type(values)}" if isinstance(values, dict) else "map"
-    words = {"string": "text", "integer": "whole number", "boolean": "true or false"}
-    found = field.get("type", [])
-    return (
-        " or ".join(words.get(name, name) for name in ([found] if isinstance(found, str) else found)) or "any"
-    )
+    found = [kinds_of_value] if isinstance(kinds_of_value, str) else kinds_of_value
+    return " or ".join(_WORDS.get(name, name) for name in found) or "any"
 
 
 if __name__ == "__main__":

@@ -70,8 +70,11 @@ def ip_or_none(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 
 
 def _address(value: str) -> str:
-    if ip_or_none(value):
-        return value
+    found = ip_or_none(value)
+    if found is not None:
+        if found.is_unspecified or found.is_multicast or "%" in value:
+            refuse(f"{quote(value)} is not the address of one machine", "write an address such as 10.0.0.11")
+        return str(found)  # one spelling, so that equal addresses are seen to be equal
     host, _, port = value.rpartition(":")
     if "//" in value:
         refuse(f"{quote(value)} is a URL, not an address", "write only the host, such as 10.0.0.11")
@@ -173,6 +176,17 @@ def _url(value: str) -> str:
     return value
 
 
+def _registry(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    named = host if port.isdigit() and 0 < int(port) < 65536 else value
+    if value != "*" and not _HOST.fullmatch(named) and not ip_or_none(named):
+        refuse(
+            f"{quote(value)} is not an image registry",
+            "write its host, such as docker.io, or * for all others",
+        )
+    return value
+
+
 def _image_url(value: str) -> str:
     if value.startswith("/"):
         return value
@@ -228,6 +242,7 @@ Jump = Annotated[str, *checked(_jump, "ops@bastion.example.com:22")]
 HostKey = Annotated[str, *checked(_host_key, "ssh-ed25519 AAAAC3Nza…")]
 TalosVersion = Annotated[str, *checked(_talos, "1.13.9", _VERSION)]
 KubernetesVersion = Annotated[str, *checked(_kubernetes, "1.36.3", _VERSION)]
+Registry = Annotated[str, AfterValidator(_registry)]
 Url = Annotated[str, *checked(_url, "https://mirror.example.com")]
 ImageUrl = Annotated[str, *checked(_image_url, "https://factory.talos.dev/…/metal-amd64.raw.zst")]
 Endpoint = Annotated[str, *checked(_endpoint, "https://10.0.0.10:6443")]

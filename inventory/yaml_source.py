@@ -7,7 +7,6 @@ beyond 32 levels, numbers beyond 64 bits, NaN and infinity, control characters. 
 
 import math
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,8 +30,9 @@ _BOOL_OR_NULL: Mapping[str, bool | None] = {
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+|0o[0-7]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
-# Direction overrides make text look like something else than it is (CVE-2021-42574).
-_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Control characters, surrogates, and direction overrides, which make text look like what it is not
+# (CVE-2021-42574). Tab, line feed and carriage return are fine.
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -115,10 +115,10 @@ class _Reader:
             self._stop(
                 1, (), "the file is larger than 1 MiB", "split it: one file per site, or use a template"
             )
-        bad = next((index for index, char in enumerate(text) if _forbidden(char)), None)
-        if bad is not None:
-            line = text.count("\n", 0, bad) + 1
-            self._stop(line, (), f"control character U+{ord(text[bad]):04X}", "delete it")
+        bad = _FORBIDDEN.search(text)
+        if bad:
+            line = text.count("\n", 0, bad.start()) + 1
+            self._stop(line, (), f"control character U+{ord(bad[0]):04X}", "delete it")
 
     def _note(self, line: int, path: Path, what: str, fix: str) -> None:
         self.problems.append(Problem(file=self.file, line=line, path=show_path(path), what=what, fix=fix))
@@ -179,7 +179,7 @@ class _Reader:
             if isinstance(event, yaml.AliasEvent):
                 self._note(_line(event), path, f"alias *{event.anchor}", "write the key out")
                 return f"*{event.anchor}"
-            self._value(event, path)
+            self._value(event, (*path, "?"))
             self._note(_line(event), path, "a key is a list or a map", "use text as the key")
             return f"?{_line(event)}"
         if event.implicit[0] and event.value == "<<":
@@ -193,9 +193,9 @@ class _Reader:
 
     def _scalar(self, event: Any, path: Path) -> Any:
         text: str = event.value
-        bad = next((char for char in text if _forbidden(char)), None)
-        if bad is not None:
-            self._note(_line(event), path, f"control character U+{ord(bad):04X}", "delete it")
+        bad = _FORBIDDEN.search(text)
+        if bad:
+            self._note(_line(event), path, f"control character U+{ord(bad[0]):04X}", "delete it")
             return ""
         if not event.implicit[0]:  # quoted, or a block of text
             return text
@@ -225,12 +225,6 @@ class _Reader:
 
 def _line(event: Any) -> int:
     return int(event.start_mark.line) + 1
-
-
-def _forbidden(char: str) -> bool:
-    if " " <= char <= "~" or char in "\n\t":
-        return False
-    return char in _BIDI or (char != "\r" and unicodedata.category(char) in {"Cc", "Cs"})
 
 
 def _syntax_fix(text: str, line: int) -> str:

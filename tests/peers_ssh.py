@@ -1,7 +1,9 @@
 """SSH peers for tests: real asyncssh servers on loopback. `ShellPeer` runs what it is told with the real /bin/sh."""
 
 import asyncio
+import contextlib
 import os
+import signal
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -95,6 +97,7 @@ def shell(environment: Mapping[str, str] | None = None) -> Handler:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env={**os.environ, **(environment or {})},
+            start_new_session=True,
         )
         feeding = asyncio.create_task(_feed(process.stdin, child.stdin))
         try:
@@ -102,9 +105,9 @@ def shell(environment: Mapping[str, str] | None = None) -> Handler:
             status = await child.wait()
         finally:
             feeding.cancel()
-            if child.returncode is None:
-                child.kill()
-                await child.wait()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)  # with whatever it started
+            await child.wait()
         process.exit(status) if status >= 0 else process.exit_with_signal("KILL")
 
     return run

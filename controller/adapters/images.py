@@ -13,7 +13,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import zstandard
@@ -210,8 +210,8 @@ def _kind(path: Path) -> str:
 def _unpacked(path: Path, kind: str) -> Iterator[bytes]:
     total = 0
     try:
-        with path.open("rb") as file, _reader(file, kind) as stream:
-            while piece := stream.read(MIB):
+        with path.open("rb") as file:
+            for piece in _UNPACKERS[kind](file):
                 total += len(piece)
                 if total > MAX_RAW_BYTES:
                     raise OperatorError(
@@ -222,10 +222,34 @@ def _unpacked(path: Path, kind: str) -> Iterator[bytes]:
         raise OperatorError(f"the image can't be unpacked: {error}", where=str(path), fix=_DAMAGED) from error
 
 
-def _reader(file: BinaryIO, kind: str) -> Any:
-    if kind == "zst":
-        return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-    return lzma.LZMAFile(file) if kind == "xz" else file
+def _plain(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(MIB):
+        yield piece
+
+
+def _xz(file: BinaryIO) -> Iterator[bytes]:
+    with lzma.LZMAFile(file) as stream:
+        while piece := stream.read(MIB):
+            yield piece
+
+
+def _zstd(file: BinaryIO) -> Iterator[bytes]:
+    """Unlike the library's stream reader, this notices a file that was cut short.
+
+    It unpacks all that it is given at once; 1 KiB of zeros can become 32 MiB, hence the small bites.
+    """
+    unpacker = zstandard.ZstdDecompressor().decompressobj()
+    while data := file.read(1024):
+        while data:
+            if unpacker.eof:
+                unpacker = zstandard.ZstdDecompressor().decompressobj()
+            yield unpacker.decompress(data)
+            data = unpacker.unused_data
+    if not unpacker.eof:
+        raise EOFError("it was cut short")
+
+
+_UNPACKERS: dict[str, Callable[[BinaryIO], Iterator[bytes]]] = {"raw": _plain, "xz": _xz, "zst": _zstd}
 
 
 def _recompress(source: Path, wire: Path) -> None:

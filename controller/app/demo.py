@@ -104,7 +104,7 @@ def start_page(home: Path, port: int, *, seconds: float = 20) -> str:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "controller.cli.main", "serve", "--port", str(port), "--output", "json"],
+            [sys.executable, "-c", "from controller.cli.main import main; main()", "serve", "--port", str(port), "--output", "json"],
             env={**os.environ, "CTO_HOME": str(home)},
             stdin=subprocess.DEVNULL,
             stdout=output,

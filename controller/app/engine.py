@@ -50,6 +50,8 @@ async def perform(services: Services, run: str, kind: Kind, name: str, step: str
         raise
     crash_point(step, "after_observe")
     services.store.finish(started, outcome="done", detail={}, record=dict(found))
+    if kind == "node":
+        services.store.touch(name, talos=str(found.get("talos", "")), profile=str(found.get("profile", "")))
 
 
 def describe(error: FleetError) -> dict[str, Any]:

@@ -25,7 +25,8 @@ async def serve(
             while not server.started and not pages.done():
                 await services.clock.sleep(0.05)
             if server.started:
-                started(f"http://{host}:{port}/")
+                bound = server.servers[0].sockets[0].getsockname()[1]  # the real one, if 0 was asked for
+                started(f"http://{host}:{bound}/")
             await asyncio.wait([pages, engine], return_when=asyncio.FIRST_COMPLETED)
         finally:
             server.should_exit = True

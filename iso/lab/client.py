@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -108,11 +109,17 @@ def command(home: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def stop(home: Path, *, seconds: float = 15.0) -> bool:
-    """Stop the lab and wait until it ended; False if none ran. The disks stay."""
+def stop(home: Path, *, keep_disks: bool = False, seconds: float = 15.0) -> bool:
+    """Stop the lab, wait until it ended, remove its machines' disks; False if none ran."""
     running = info(home)
-    if running is None:
-        return False
+    if running is not None:
+        _end(running, seconds)
+    if not keep_disks:
+        shutil.rmtree(folder(home) / "disks", ignore_errors=True)
+    return running is not None
+
+
+def _end(running: LabInfo, seconds: float) -> None:
     os.kill(running.pid, signal.SIGTERM)
     end = time.monotonic() + seconds
     while _alive(running.pid):
@@ -120,7 +127,6 @@ def stop(home: Path, *, seconds: float = 15.0) -> bool:
             os.kill(running.pid, signal.SIGKILL)
             break
         time.sleep(_POLL)
-    return True
 
 
 def _alive(pid: int) -> bool:

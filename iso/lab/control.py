@@ -79,7 +79,8 @@ class Control:
 
     async def _fault(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         machine = self._machine(request)
-        options = {name: value for name, value in request.items() if name not in ("op", "machine", "kind")}
+        options = {name: request[name] for name in ("at", "times", "after") if name in request}
+        options |= request.get("options", {})
         kind = request["kind"]
         if kind == "spoof":
             address = str(options.get("address", "127.66.66.66"))

@@ -42,6 +42,7 @@ class LabImage:
 
 def raw_image(version: str, arch: Arch = "amd64", *, config_from_disk: bool = True) -> bytes:
     """The bytes of the disk. `config_from_disk`: built with `talos.config=metal-iso`."""
+    version = version.removeprefix("v")
     name = f"lab-talos/{version}/{arch}"
     first = _MIB // 512
     parts = []
@@ -56,7 +57,7 @@ def raw_image(version: str, arch: Arch = "amd64", *, config_from_disk: bool = Tr
     head = gpt.primary(table, code.ljust(440, b"\x90"))
     image[: len(head)] = head
     source_of_config = " talos.config=metal-iso" if config_from_disk else ""
-    marker = f"{MARKER}v{version.removeprefix('v')}{source_of_config}\n".encode()
+    marker = f"{MARKER}v{version}{source_of_config}\n".encode()
     source = random.Random(name)  # noqa: S311 - filling that does not compress, the same each time
     for part in parts:
         start, size = table.offset(part), table.size(part)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from inventory.errors import OperatorError
 from iso.lab import blocks, nvram
 from iso.lab.api import Firmware, Instance, NotBootable, World
 from iso.lab.console import console_text
@@ -23,7 +24,7 @@ from iso.lab.shell.call import Tool
 from iso.lab.ssh import SshServer
 
 State = Literal["off", "booting", "bootstrap", "talos", "dark"]
-_LOGGED = 5000
+_LOGGED = 1000  # events kept for each machine
 _GRACE = 0.05  # seconds between the order to reboot and the end, so that its answer gets out
 
 
@@ -58,7 +59,7 @@ class Machine:
         self.state: State = "off"
         self.events: deque[dict[str, Any]] = deque(maxlen=_LOGGED)
         self.faults = FaultBox(self._fault_used)
-        self.nvram = nvram.fresh()
+        self.nvram = nvram.load(folder / f"{name}-nvram.json")
         self.clock_offset = 0.0
         self._around = around
         self._lock = asyncio.Lock()
@@ -252,7 +253,11 @@ class Machine:
         self.log("fault-armed", kind=kind, **options)
         if kind == "power-cut":
             name = options.get("disk") or next(iter(self.disks))
-            self.disks[name].cut_power_after(int(options.get("bytes", 0)))
+            if name not in self.disks:
+                raise OperatorError(
+                    f"{self.name} has no disk {name!r}", fix="one of: " + ", ".join(self.disks)
+                )
+            self.disks[name].cut_power_after(int(options.get("bytes", options.get("after", 0))))
             return
         self.faults.add(kind, **options)
         if kind == "refuse" and self._ssh is not None:

@@ -1,6 +1,8 @@
-"""The UEFI boot variables of one machine. They survive reboots and power cuts. Touches no disk."""
+"""The UEFI boot variables of one machine, in a file: they survive everything, the lab's own end included."""
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,7 @@ class BootEntry:
 
 @dataclass(slots=True)
 class Nvram:
+    file: Path
     entries: dict[int, BootEntry] = field(default_factory=dict)
     order: list[int] = field(default_factory=list)
     next: int | None = None
@@ -36,15 +39,29 @@ class Nvram:
 
     def candidates(self) -> list[BootEntry]:
         """What the firmware tries, in order; uses up `next`."""
-        first, self.next = ([self.next] if self.next is not None else []), None
+        first = [self.next] if self.next is not None else []
+        if first:
+            self.next = None
+            self.save()
         return [
             self.entries[number] for number in dict.fromkeys([*first, *self.order]) if number in self.entries
         ]
 
+    def save(self) -> None:
+        entries = [asdict(entry) for entry in self.entries.values()]
+        partial = self.file.with_suffix(".part")
+        partial.write_text(json.dumps({"entries": entries, "order": self.order, "next": self.next}))
+        partial.replace(self.file)
 
-def fresh() -> Nvram:
-    """A machine that boots the bootstrap environment: from a medium or the network, whichever comes first."""
-    nvram = Nvram()
-    nvram.add(BootEntry(0, "Bootstrap medium"))
-    nvram.add(BootEntry(1, "PXE Network"), first=False)
+
+def load(file: Path) -> Nvram:
+    """What the file holds; without one, a new machine, which boots from a medium or else the network."""
+    nvram = Nvram(file)
+    if file.exists():
+        saved = json.loads(file.read_text())
+        nvram.entries = {entry["number"]: BootEntry(**entry) for entry in saved["entries"]}
+        nvram.order, nvram.next = saved["order"], saved["next"]
+    else:
+        nvram.add(BootEntry(0, "Bootstrap medium"))
+        nvram.add(BootEntry(1, "PXE Network"), first=False)
     return nvram

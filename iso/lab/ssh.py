@@ -14,6 +14,7 @@ from iso.lab.host import Host
 from iso.lab.shell.interpreter import Shell
 
 _VERSION = "OpenSSH_9.2p1"
+_LOGGED = 500  # characters of a command that are remembered
 
 
 class SshServer:
@@ -81,7 +82,7 @@ class SshServer:
     async def _session(self, process: "asyncssh.SSHServerProcess[bytes]") -> int:
         host = self._host
         command = process.command
-        host.log("exec", command=command or "")
+        host.log("exec", command=(command or "")[:_LOGGED])
         slow = host.faults.take("slow", "ssh") or {}
         if slow.get("seconds"):
             await asyncio.sleep(float(slow["seconds"]))

@@ -62,7 +62,6 @@ def build(
         tree.make_dirs(path)
     tree.put("/etc/os-release", _OS_RELEASE)
     tree.put("/etc/hostname", hostname + "\n")
-    tree.put("/etc/cto-release", "bootstrap environment of the lab\n")
     tree.put("/proc/sys/kernel/random/boot_id", boot_id + "\n")
     tree.put("/proc/sys/kernel/hostname", hostname + "\n")
     tree.put("/proc/meminfo", _meminfo(hardware.memory))

@@ -63,7 +63,7 @@ class Machine:
     def __init__(self, site, name, disk, firmware="uefi"):
         self.site, self.name, self.firmware = site, name, firmware
         number = next(_NUMBERS)
-        self.address = f"127.{200 + number // 62500}.{number // 250 % 250}.{number % 250 + 2}"
+        self.address = f"127.252.{number // 250}.{number % 250 + 2}"
         self.uuid, self.serial = str(uuid.uuid4()), f"S{number}"
         self.disks = {disk.name: disk}
         self.faults = Faults()

@@ -141,8 +141,10 @@ async def test_reboot_keeps_the_node_and_reset_gives_the_machine_back(site):
     [first] = await cluster(site, secrets, who, 1, 0)
     await eventually(lambda: ask(first, who, lambda api: api.machine_status()), lambda one: one.ready)
     boot_id = first.instance.boot_id
-    await ask(first, who, lambda api: api.reboot())
-    await site.until(lambda: first.instance is not None and first.instance.boot_id != boot_id)
+    async with node(first, who) as api:
+        await api.reboot()
+        await site.until(lambda: first.instance is not None and first.instance.boot_id != boot_id)
+        await eventually(api.version, lambda one: one.tag == "v1.13.9")  # over the same channel
     status = await eventually(
         lambda: ask(first, who, lambda api: api.machine_status()), lambda one: one.ready
     )

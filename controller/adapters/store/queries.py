@@ -25,7 +25,7 @@ SELECT n.*, coalesce(s.step, '') AS running, coalesce(s.started_at, '') AS start
        coalesce(p.done, 0) AS done, coalesce(p.total, 0) AS total
 FROM nodes n
 LEFT JOIN steps s ON s.kind = 'node' AND s.subject = n.name AND s.outcome = 'started'
-LEFT JOIN progress p ON p.subject = 'node/' || n.name AND p.step = s.step AND p.at >= s.started_at
+LEFT JOIN progress p ON p.subject = 'node/' || n.name AND p.step = s.step
 """
 _CLUSTERS = """
 SELECT c.*, count(n.name) AS nodes, coalesce(sum(n.state = ?), 0) AS ready

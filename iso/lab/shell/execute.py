@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from iso.lab.shell.interpreter import Shell
 
 _SIGPIPE = 141
+_LOGGED = 300  # characters of an argument that are remembered
 _FOLDERS = {"/bin", "/usr/bin", "/sbin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"}
 
 
@@ -31,7 +32,7 @@ async def execute(shell: "Shell", argv: Sequence[str], env: Mapping[str, str]) -
 
 
 async def _run(tool: Tool, call: Call) -> int:
-    call.host.log("command", argv=[call.name, *call.args])
+    call.host.log("command", argv=[call.name, *(arg[:_LOGGED] for arg in call.args)])
     lie = call.host.faults.take("lie", call.name)
     if lie is not None:
         return await _lie(call, lie)

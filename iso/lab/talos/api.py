@@ -38,14 +38,35 @@ Unary = Callable[[Any], Awaitable[Any]]
 Streamed = Callable[[Any], AsyncIterator[Any]]
 
 
+class _Server(Server):
+    """grpclib's server, which can also end the connections that are open: a machine that goes down does."""
+
+    def __init__(self, *services: Any) -> None:
+        super().__init__(services)
+        self._protocols: set[Any] = set()
+
+    def _protocol_factory(self) -> Any:
+        self._protocols = {one for one in self._protocols if not one.handler.closing}
+        protocol = super()._protocol_factory()
+        self._protocols.add(protocol)
+        return protocol
+
+    def cut(self) -> None:
+        for protocol in self._protocols:
+            # grpclib keeps no list, and forgets the transport of a connection that is closed.
+            transport = getattr(getattr(protocol, "connection", None), "_transport", None)
+            if transport is not None:
+                transport.abort()
+
+
 class ApiServer:
     def __init__(self, instance: "TalosInstance", *, maintenance: bool) -> None:
         self._instance = instance
         self._maintenance = maintenance
-        self._server: Server | None = None
+        self._server: _Server | None = None
 
     async def start(self, context: ssl.SSLContext) -> "ApiServer":
-        self._server = Server([_Routes(self._instance)])
+        self._server = _Server(_Routes(self._instance))
         listen(self._server, RecvRequest, self._authorize)
         machine = self._instance.machine
         await self._server.start(machine.address, machine.talos_port, ssl=context)
@@ -53,6 +74,7 @@ class ApiServer:
 
     async def stop(self) -> None:
         if self._server is not None:
+            self._server.cut()
             self._server.close()
             await self._server.wait_closed()
 

@@ -7,19 +7,17 @@ The gRPC surface is `api`, the disks are `storage`, what nodes share is `cluster
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Mapping
+from typing import Any
 
 from iso.lab.api import LabDisk, LabMachine
 from iso.lab.kube import KubeServer
 from iso.lab.talos import pki, storage
 from iso.lab.talos.api import ApiServer
 from iso.lab.talos.cluster import Cluster, KubeNodeState, Member
-from iso.lab.talos.config import ConfigError, MachineConfig, load
+from iso.lab.talos.config import MachineConfig
 from iso.lab.talos.shared import Release, Shared
-from roles.fat import FatError
-
-_T = TypeVar("_T")
+from iso.lab.talos.source import ConfigSource
 
 
 class TalosInstance:
@@ -32,8 +30,7 @@ class TalosInstance:
         self.cluster: Cluster | None = None
         self.member: Member | None = None
         self.node: KubeNodeState | None = None
-        self.claimed: str = ""  # volume id that stays in use until a reboot (1.10, 1.11)
-        self.config_error = ""
+        self.source = ConfigSource(shared, machine, disk, release)
         self._delivered: asyncio.Future[MachineConfig] | None = None
         self._api: ApiServer | None = None
         self._kube: KubeServer | None = None
@@ -95,42 +92,13 @@ class TalosInstance:
         self.shared.signal.fire()
 
     async def _acquire(self) -> MachineConfig:
-        record = storage.read_record(self.disk, "STATE")
-        if record is not None:
-            text = str(record["config"]).encode()
-            return await self._retried(lambda: self._parse(text))
-        config = await self._retried(self._from_medium)
-        if config is None:
-            config = await self._maintenance()
+        stored = await self.source.stored()
+        if stored is not None:
+            return stored
+        config = await self.source.delivered() or await self._maintenance()
         storage.prepare_partitions(self.disk, self.machine.firmware, uuid.uuid4)
-        self.persist(config)
+        self.source.persist(config)
         return config
-
-    async def _retried(self, read: Callable[[], _T]) -> _T:
-        """A bad configuration is read again for ever; there is no way from here to maintenance mode."""
-        while True:
-            try:
-                return read()
-            except (ConfigError, FatError) as error:
-                if str(error) != self.config_error:
-                    self.config_error = str(error)
-                    self.machine.log("talos-config-error", error=self.config_error)
-                await self.shared.clock.sleep(self.shared.timings.retry)
-
-    def _from_medium(self) -> MachineConfig | None:
-        found = storage.find_config(self.machine.disks)
-        if found is None:
-            if self.release.needs_metal_iso:
-                raise ConfigError("no volume with the label metal-iso")
-            return None
-        volume, content = found
-        config = self._parse(content)
-        if self.release.minor in {10, 11}:
-            self.claimed = volume.id
-        return config
-
-    def _parse(self, text: bytes) -> MachineConfig:
-        return load(text, minor=self.release.minor, disks=self.machine.disks.values())
 
     async def _maintenance(self) -> MachineConfig:
         self.stage = "maintenance"
@@ -263,15 +231,23 @@ class TalosInstance:
             self.cluster = self.shared.cluster(config)
         return self.cluster
 
+    def adopt_for(self, config: MachineConfig, seconds: float) -> None:
+        """TRY: back to what was before, unless another configuration came meanwhile."""
+        before = self.config
+        self.adopt(config)
+        self.spawn(self._revert(before, config, seconds))
+
+    async def _revert(self, before: MachineConfig | None, tried: MachineConfig, seconds: float) -> None:
+        await self.shared.clock.sleep(seconds)
+        if before is not None and self.config is tried:
+            self.adopt(before)
+            self.shared.signal.fire()
+
     def adopt(self, config: MachineConfig) -> None:
         self.config = config
         self._cluster(config)
         if self.node is not None:
             self.node.labels, self.node.version = config.node_labels, config.kubelet_version
-
-    def persist(self, config: MachineConfig) -> None:
-        record = {"config": config.text.decode(errors="surrogateescape"), "version": self.release.tag}
-        storage.write_record(self.disk, "STATE", record)
 
     def unmet(self) -> Mapping[str, str]:
         """Conditions between this node and ready, by name."""

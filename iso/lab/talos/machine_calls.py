@@ -66,7 +66,7 @@ class MachineCalls:
         entry = message("machine.ApplyConfiguration")(mode=enum_number(_MODE, mode))
         entry.mode_details = self._details(mode, config, dry_run=request.dry_run)
         if not request.dry_run:
-            self._apply(mode, config)
+            self._apply(mode, config, request.try_mode_timeout.ToTimedelta().total_seconds() or 60)
         return _reply("machine.ApplyConfigurationResponse", entry)
 
     def _details(self, mode: str, config: MachineConfig, *, dry_run: bool) -> str:
@@ -78,17 +78,18 @@ class MachineCalls:
         old = self._node.config.text if self._node.config else b""
         return f"Dry run summary:\n{text} (skipped in dry-run).\nConfig diff:\n\n{diff(old, config.text)}"
 
-    def _apply(self, mode: str, config: MachineConfig) -> None:
+    def _apply(self, mode: str, config: MachineConfig, try_seconds: float) -> None:
         node = self._node
         if node.maintenance:
             node.deliver(config)
-            return
-        if mode != "TRY":
-            node.persist(config)
-        if mode in {"NO_REBOOT", "TRY"}:
-            node.adopt(config)
-        elif mode == "REBOOT":
-            node.later("rebooting")
+        elif mode == "TRY":
+            node.adopt_for(config, try_seconds)
+        else:
+            node.source.persist(config)
+            if mode == "NO_REBOOT":
+                node.adopt(config)
+            elif mode == "REBOOT":
+                node.later("rebooting")
 
     async def bootstrap(self, _: Any) -> Any:
         node = self._node

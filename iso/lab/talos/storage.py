@@ -116,9 +116,16 @@ def find_config(disks: Mapping[str, LabDisk]) -> tuple[VolumeInfo, bytes] | None
     """
     for volume in volumes_of(disks):
         if CONFIG_LABEL in {volume.label, volume.partition_label}:
-            content = volume.disk.read(volume.offset, min(volume.size, 64 * MIB))
-            return volume, fat.read_file(content, "config.yaml")
+            return volume, _config_file(volume)
     return None
+
+
+def _config_file(volume: VolumeInfo) -> bytes:
+    """The file is nearly always at the start of the volume: all of it is read only if that was not enough."""
+    try:
+        return fat.read_file(volume.disk.read(volume.offset, min(volume.size, 2 * MIB)), "config.yaml")
+    except fat.FatError:
+        return fat.read_file(volume.disk.read(volume.offset, min(volume.size, 64 * MIB)), "config.yaml")
 
 
 def prepare_partitions(disk: LabDisk, firmware: Firmware, new_id: Callable[[], uuid.UUID]) -> None:

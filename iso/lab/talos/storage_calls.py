@@ -57,7 +57,7 @@ class StorageCalls:
             return
         names = (volume.partition_label,) if volume.index else ("STATE",)
         in_use = volume.disk is node.disk and any(name in {"STATE", "EPHEMERAL", "META"} for name in names)
-        if in_use or one.device == node.claimed:
+        if in_use or one.device == node.source.claimed:
             raise GRPCError(Status.FAILED_PRECONDITION, f'blockdevice "{one.device}" is in use by a volume')
 
     async def get(self, request: Any) -> Any:

@@ -41,7 +41,7 @@ def size(node: Node) -> int:
 
 
 async def ls(call: Call) -> int:
-    found, names = options(call.args, "laA1dhLRtrF")
+    found, names = options(call.args, "laA1dhLRtrFp")
     status = 0
     lines: list[str] = []
     for name in names or ["."]:
@@ -55,15 +55,17 @@ async def ls(call: Call) -> int:
             hidden = "a" in found or "A" in found
             for entry, child in sorted(node.entries().items()):
                 if hidden or not entry.startswith("."):
-                    lines.append(_listed(entry, child, long="l" in found))
+                    lines.append(_listed(entry, child, found))
         else:
-            lines.append(_listed(name, node, long="l" in found))
+            lines.append(_listed(name, node, found))
     await call.print(*lines)
     return status
 
 
-def _listed(name: str, node: Node, *, long: bool) -> str:
-    if not long:
+def _listed(name: str, node: Node, found: Mapping[str, str]) -> str:
+    if isinstance(node, Dir) and ("p" in found or "F" in found):
+        name += "/"
+    if "l" not in found:
         return name
     when = time.strftime("%b %e %H:%M", time.gmtime(node.mtime if isinstance(node, File) else 0))
     tail = f" -> {node.target}" if isinstance(node, Link) else ""

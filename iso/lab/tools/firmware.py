@@ -48,6 +48,7 @@ async def efibootmgr(call: Call) -> int:
         nvram.next = int(chosen["-n"], 16)
     if "-N" in chosen:
         nvram.next = None
+    nvram.save()
     return 0 if "-q" in chosen else await call.print(*_listing(nvram, verbose="-v" in chosen))
 
 

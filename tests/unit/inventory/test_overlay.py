@@ -80,3 +80,4 @@ def test_merging_is_associative_and_changes_nothing_it_is_given(a, b, c):
 def test_null_brings_a_built_in_default_back():
     stack = Stack((Layer("built-in", {"port": 22}), layer("site", "port: 2222"), layer("node", "port: null")))
     assert stack.merged() == {"port": 22}
+    assert [o.layer for o in stack.explain(("port",))] == ["built-in", "site", "node", "built-in"]

@@ -178,6 +178,24 @@ def test_explain_gives_file_and_line_also_into_a_template():
     assert resolved.explain("sites/a/timezone")[-1].line == 27
 
 
+def leaves(tree, before=""):
+    for key, value in tree.items():
+        yield from (
+            leaves(value, f"{before}{key}.") if isinstance(value, dict) and value else [(before + key, value)]
+        )
+
+
+@pytest.mark.parametrize("name", ["appliance.yaml", "ha-site.yaml", "forty-sites"])
+def test_the_last_layer_that_explain_names_said_what_holds(name):
+    resolved = example(name)
+    effective = resolved.effective()
+    for group in ("sites", "clusters", "nodes"):
+        for one, tree in effective[group].items():
+            for path, value in leaves(tree):
+                *_, last = resolved.explain(f"{group}/{one}/{path}")
+                assert value in ({}, last.value) or value == str(last.value), (group, one, path)
+
+
 @pytest.mark.parametrize(
     ("path", "fix"),
     [
@@ -281,6 +299,24 @@ def test_the_same_address_at_two_sites_is_a_warning_and_fine_behind_two_jump_hos
     assert load(behind, other, *clusters).warnings == ()
 
 
+def test_one_gate_may_forward_a_port_to_each_machine():
+    nodes = "\n".join(
+        f"    - {{name: b-{n}, role: {role}, address: gate.example.com, sshPort: {2200 + n}, talosAddress: 10.9.0.{n}}}"
+        for n, role in ((1, "controlplane"), (2, "worker"))
+    )
+    cluster = PARTS["CLUSTER"].replace("    - {name: berlin-1, role: appliance, address: 10.0.0.11}", nodes)
+    assert load(PARTS["SITE"], cluster).fleet.clusters["berlin"].endpoint == "https://10.9.0.1:6443"
+    with pytest.raises(SiteFileError, match="b-1 and b-2 have the same address"):
+        load(PARTS["SITE"], cluster.replace("10.9.0.2", "10.9.0.1"))
+
+
+def test_two_spellings_of_an_address_are_one_address():
+    cluster = cluster_of(1).replace("10.9.0.1", '"fd00:0:0::1"')
+    other = cluster_of(1, name="north").replace("10.9.0.1", '"fd00::1"')
+    with pytest.raises(SiteFileError, match="big-1 and north-1 have the same address fd00::1"):
+        load(PARTS["SITE"], cluster, other)
+
+
 def test_a_node_document_joins_a_cluster_that_a_template_made():
     extra = "apiVersion: fleet/v1\nkind: Node\nmetadata: {name: extra, labels: {rack: r1}}\nspec: {cluster: a, role: worker}"
     fleet = load(
@@ -339,7 +375,7 @@ def outcome(*documents):
         return error.problems, None
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_any_damage_to_a_fleet_is_refused_or_harmless(data):
     documents = json.loads(json.dumps(WHOLE))

@@ -87,6 +87,11 @@ def test_paths_read_as_people_write_them():
     assert show_path(()) == ""
 
 
+@pytest.mark.parametrize("unit", ["[", "{", "- ", "? ", "{a: ", "[{", "? [", "- ? ", "!", "&", "a:\n "])
+def test_deep_or_endless_text_is_refused_without_running_out_of_stack(unit):
+    assert outcome(unit * (MAX_BYTES // len(unit) - 1))[1]
+
+
 @given(st.text() | st.text(alphabet="ab:-[]{}&*!|>'\"#%@`,?~ \n\t\r0x.\\\x00\u2028\ud800"))
 @example("? ")
 @example("*a : b")

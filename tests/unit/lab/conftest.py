@@ -1,5 +1,6 @@
 """Machines for the lab's own tests: without a network (`host`), or a whole lab in this process (`lab`)."""
 
+import asyncio
 import contextlib
 import time
 
@@ -24,7 +25,12 @@ class Silence:
 
 def make_machine(folder, kind="dell-r760", seed="unit"):
     around = Surroundings(
-        tools=all_tools(), authorized_keys=None, world=None, advertiser=Silence(), now=time.time, boot_seconds=lambda: 0
+        tools=all_tools(),
+        authorized_keys=None,
+        world=None,
+        advertiser=Silence(),
+        now=time.time,
+        boot_seconds=lambda: 0,
     )
     return Machine("node", "127.99.0.1", kinds.make(kind, seed=seed), folder, around)
 
@@ -42,11 +48,23 @@ class Sh:
 
 
 @pytest.fixture
-def sh(tmp_path):
-    shell = Sh(make_machine(tmp_path))
-    yield shell
-    for disk in shell.machine.disks.values():
-        disk.close()
+def sh_on(tmp_path):
+    """`sh_on(kind, seed)`: a bootstrap environment on that hardware."""
+    made = []
+
+    def make(kind="dell-r760", seed="unit"):
+        made.append(Sh(make_machine(tmp_path, kind, seed)))
+        return made[-1]
+
+    yield make
+    for shell in made:
+        for disk in shell.machine.disks.values():
+            disk.close()
+
+
+@pytest.fixture
+def sh(sh_on):
+    return sh_on()
 
 
 @pytest.fixture(scope="session")
@@ -81,16 +99,29 @@ async def lab(tmp_path, spec):
 
 
 @pytest.fixture
+def until():
+    """`await until(lambda: condition)`: wait for it, without a guess at how long it takes."""
+
+    async def wait(condition, seconds=20.0):
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+    return wait
+
+
+@pytest.fixture
 def connect(client_key):
     """An SSH connection to a machine, with the host key that is on its console (or another one)."""
 
     def to(machine, host_key="", **options):
+        key = options.pop("key", client_key)
         line = f"[{machine.address}]:{machine.ssh_port} {host_key or machine.host_key}\n"
         return asyncssh.connect(
             machine.address,
             machine.ssh_port,
             username="root",
-            client_keys=[options.pop("key", client_key)],
+            client_keys=[key] if key else None,
             known_hosts=asyncssh.import_known_hosts(line),
             config=None,
             agent_path=None,

@@ -7,6 +7,7 @@ import random
 
 import zstandard
 
+from iso.lab import nvram
 from iso.lab.image import raw_image
 from roles import fat
 
@@ -34,7 +35,7 @@ async def test_stable_names_lead_to_the_disk(sh):
     _, out, _ = await sh(r"find /dev/disk/by-id -type l -printf '%f %l\n'")
     links = dict(line.split() for line in out.splitlines())
     assert len(links) == 8
-    assert {target for target in links.values()} == {"../../sda", "../../sdb", "../../sdb1", "../../sdc"}
+    assert set(links.values()) == {"../../sda", "../../sdb", "../../sdb1", "../../sdc"}
     name = next(name for name, target in links.items() if target == "../../sda" and name.startswith("wwn-"))
     assert await sh(f"readlink -f /dev/disk/by-id/{name}") == (0, "/dev/sda\n", "")
     assert await sh(f"blockdev --getsize64 --getss /dev/disk/by-id/{name}") == (0, "480103981056\n512\n", "")
@@ -77,7 +78,9 @@ async def test_labels_of_file_systems_are_found(sh):
 
 
 async def test_wipefs_takes_every_signature_away(sh):
-    status, out, _ = await sh("wipefs -a /dev/sdb1 /dev/sdb && blkid /dev/sdb1 /dev/sdb; lsblk -no NAME /dev/sdb; ls /dev/sdb1")
+    status, out, _ = await sh(
+        "wipefs -a /dev/sdb1 /dev/sdb && blkid /dev/sdb1 /dev/sdb; lsblk -no NAME /dev/sdb; ls /dev/sdb1"
+    )
     assert "erased" in out
     assert status == 2
     assert (await sh("wipefs /dev/sdb"))[1] == ""
@@ -105,6 +108,7 @@ async def test_boot_entries_survive_and_keep_their_order(sh):
     assert (await sh("efibootmgr"))[1].splitlines()[0] == "BootNext: 0002"
     assert sh.machine.nvram.candidates()[0].label == "Talos"
     assert sh.machine.nvram.candidates()[0].label == "Bootstrap medium", "BootNext counts once"
+    assert nvram.load(sh.machine.nvram.file) == sh.machine.nvram
     assert (await sh("efibootmgr -q -b 0002 -B; efibootmgr | grep -c Talos"))[1] == "0\n"
     assert (await sh("efibootmgr -o 0007"))[0] == 8
 

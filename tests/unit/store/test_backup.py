@@ -244,8 +244,9 @@ def test_over_a_store_that_is_no_database(
     assert open_store().node("n1") is not None
 
 
+@pytest.mark.parametrize("damaged", [False, True])
 def test_a_journal_of_the_former_store_never_meets_the_new_one(
-    saved: Path, engine: Store, clock: SteppingClock, open_store: Callable[..., Store]
+    damaged: bool, saved: Path, engine: Store, clock: SteppingClock, open_store: Callable[..., Store]
 ) -> None:
     """A store whose engine was killed leaves a journal; replayed over the restored file it would ruin it."""
     other = open_store()
@@ -255,6 +256,8 @@ def test_a_journal_of_the_former_store_never_meets_the_new_one(
     assert left
     other.close()
     wal.write_bytes(left)
+    if damaged:
+        engine.home.database.write_bytes(b"nonsense" * 4096)
     Store.restore(saved, engine.home, now=clock)
     store = open_store()
     assert store.node("n5") is None

@@ -364,3 +364,19 @@ def test_write_image_is_what_the_lab_boots(tmp_path):
     assert labels(disk) == ["EFI", "BIOS", "BOOT", "META", "metal-iso"]
     storage.check_bootable(disk)
     disk.close()
+
+
+async def test_a_tried_configuration_goes_back_by_itself(site):
+    secrets = bundle()
+    machine = site.machine("n1", config=config(secrets, hostname="before"))
+    await up(site, machine)
+    request = message("machine.ApplyConfigurationRequest")(
+        data=config(secrets, hostname="tried"),
+        mode=enum_number("machine.ApplyConfigurationRequest.Mode", "TRY"),
+    )
+    request.try_mode_timeout.FromMilliseconds(30)
+    async with connect(machine, identity(secrets)) as api:
+        await api._machine("ApplyConfiguration", request)
+        assert machine.instance.hostname == "tried"
+        assert b"before" in storage.read_record(machine.disk, "STATE")["config"].encode()
+    await site.until(lambda: machine.instance.hostname == "before")
