@@ -1,6 +1,6 @@
 """What every face of the product may ask and order: `Queries` and `Commands`. No HTTP, no SQL here.
 
-The store implements them directly (`controller.adapters.store`); later the HTTP client behind
+The store implements them directly (`controller.store`); later the HTTP client behind
 `cto --server` does too, so that the CLI and the pages can't come to differ.
 """
 

@@ -95,7 +95,7 @@ def _keep_traceback(text: str, error_id: str, app: App) -> str:
 
 def home_path(app: App) -> Path:
     """Where the controller's files are, without creating anything."""
-    from controller.adapters.home import Home
+    from controller.store.home import Home
 
     return Home.locate(app.home, environ=app.environ).root
 

@@ -37,8 +37,8 @@ def doctor(app: App) -> int:
 
 def surroundings(app: App) -> "Surroundings":
     """What the checks look at. A store that can't be read is for them to report."""
-    from controller.adapters.home import Home
-    from controller.adapters.store import Store, StoreQueries
+    from controller.store.home import Home
+    from controller.store import Store, StoreQueries
     from controller.cli.health import Known, Surroundings
 
     home = Home.locate(app.home, environ=app.environ)

@@ -16,7 +16,7 @@ from controller.cli.output import document
 @pass_app
 def export(app: App, out: Path | None, yes: bool) -> None:
     """Write the key to a file, or print it. Keep it apart from backups: each is useless without the other."""
-    from controller.adapters.secretbox import SealKey
+    from controller.store.secretbox import SealKey
 
     with app.services() as services:
         key = SealKey.load(services.home)

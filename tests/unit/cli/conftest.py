@@ -56,8 +56,8 @@ def cto(home, capsys, monkeypatch, tmp_path):
 @pytest.fixture
 def make_store(home):
     """Opens the home's store at a time of one's choice; ids count up."""
-    from controller.adapters.home import Home
-    from controller.adapters.store import Store
+    from controller.store.home import Home
+    from controller.store import Store
 
     ids = count(1)
 
@@ -70,7 +70,7 @@ def make_store(home):
 @pytest.fixture
 def fleet(make_store):
     """Two sites: one control plane installing, its worker stopped, an appliance that is not pinned."""
-    from controller.adapters.store import StepRef
+    from controller.store import StepRef
     from inventory.resolve import load_files
 
     resolved = load_files({str(SITE): SITE.read_text()})

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.adapters.home import Home
-from controller.adapters.store import Store
+from controller.store.home import Home
+from controller.store import Store
 from tests.unit.store.support import KEY_A, SteppingClock, fleet
 
 

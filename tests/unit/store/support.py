@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from controller.adapters.store import StepRef, Store
+from controller.store import StepRef, Store
 from inventory.fleet import Cluster, Fleet, Node, Site
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "store"

@@ -9,10 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from controller.adapters.home import Home
-from controller.adapters.store import StepRef, Store
-from controller.adapters.store.nodes import MOVES
-from controller.adapters.store.rows import Step
+from controller.store.home import Home
+from controller.store import StepRef, Store
+from controller.store.nodes import MOVES
+from controller.store.rows import Step
 from inventory.errors import InvariantError, RefusedError
 from inventory.lifecycle import NODE_TRANSITIONS, NodeState, advance
 from tests.unit.store.support import KEY_A, SteppingClock, fleet

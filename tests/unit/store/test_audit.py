@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from controller.adapters.store import AuditHead, Store
+from controller.store import AuditHead, Store
 from tests.unit.store.support import through
 
 DROP = ("audit_no_update", "audit_no_delete", "audit_only_append")
@@ -110,7 +110,7 @@ def test_an_act_that_fails_leaves_no_row(engine: Store) -> None:
     head = engine.audit_head()
     with pytest.raises(RuntimeError), engine._unit() as unit:
         unit.execute("UPDATE nodes SET state = 'ready'")
-        from controller.adapters.store.audit import Entry
+        from controller.store.audit import Entry
 
         unit.audit(Entry("a", "b", "c"))
         raise RuntimeError

@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from controller.adapters.home import Home
-from controller.adapters.lock import EngineLock, holder
+from controller.store.home import Home
+from controller.store.lock import EngineLock, holder
 from inventory.errors import BusyError
 
 

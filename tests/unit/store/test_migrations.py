@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from controller.adapters.home import Home, write_private
-from controller.adapters.store import Store, StoreQueries, migrations
-from controller.adapters.store.connection import transaction, writer
-from controller.adapters.store.schema import VERSIONS
+from controller.store.home import Home, write_private
+from controller.store import Store, StoreQueries, migrations
+from controller.store.connection import transaction, writer
+from controller.store.schema import VERSIONS
 from inventory.errors import BusyError, StoreError
 from inventory.words import key_words
 from tests.unit.store.support import FIXTURES, killed_at

@@ -2,8 +2,8 @@
 
 import pytest
 
-from controller.adapters.store import Store
-from controller.adapters.store.nodes import MOVES
+from controller.store import Store
+from controller.store.nodes import MOVES
 from inventory.errors import OperatorError, RefusedError
 from inventory.lifecycle import NODE_TRANSITIONS, ClusterState, NodeState
 from tests.unit.store.support import KEY_A, KEY_B, fleet, ref, through

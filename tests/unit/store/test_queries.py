@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from controller.adapters.home import Home
-from controller.adapters.store import Store, StoreQueries
-from controller.adapters.store.queries import selection_text
+from controller.store.home import Home
+from controller.store import Store, StoreQueries
+from controller.store.queries import selection_text
 from inventory.errors import OperatorError, StoreError
 from tests.unit.store.support import KEY_A, fleet, ref, through
 
@@ -93,7 +93,7 @@ def test_a_reader_does_not_see_half_a_change(engine: Store) -> None:
 def test_reading_is_light(engine: Store) -> None:
     """`cto status` has a start-up budget; these modules would spend it."""
     code = (
-        "import sys; from controller.adapters.home import Home; from controller.adapters.store import StoreQueries;"
+        "import sys; from controller.store.home import Home; from controller.store import StoreQueries;"
         "from pathlib import Path; q = StoreQueries(Home(Path(sys.argv[1]))); q.nodes(); q.engine();"
         "heavy = {'sqlite_utils', 'pydantic', 'asyncssh', 'nacl', 'asyncio', 'rfc8785', 'platformdirs', 'mnemonic'};"
         "print(sorted(heavy & set(sys.modules)))"

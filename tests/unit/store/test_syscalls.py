@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.adapters.home import Home
-from controller.adapters.store import Store
+from controller.store.home import Home
+from controller.store import Store
 from tests.unit.store.support import ref
 
 WRITES = "pwrite64,fdatasync,fsync,ftruncate"
@@ -19,8 +19,8 @@ ACT = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from controller.adapters.home import Home
-from controller.adapters.store import StepRef, Store
+from controller.store.home import Home
+from controller.store import StepRef, Store
 from inventory.errors import StoreError
 ids = iter("abcdefgh")
 store = Store.open(Home(Path(sys.argv[1])), now=lambda: datetime.now(UTC), new_id=lambda: next(ids))

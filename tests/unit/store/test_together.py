@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from controller.adapters.home import Home
-from controller.adapters.store import Store, StoreQueries
-from controller.adapters.store.connection import loose_writer, transaction, writer
+from controller.store.home import Home
+from controller.store import Store, StoreQueries
+from controller.store.connection import loose_writer, transaction, writer
 from inventory.errors import BusyError
 from tests.unit.store.support import ref
 

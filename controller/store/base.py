@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from controller.adapters.home import Home
-from controller.adapters.store import audit
-from controller.adapters.store.connection import (
+from controller.store.home import Home
+from controller.store import audit
+from controller.store.connection import (
     DiskFailedError,
     loose_writer,
     to_json,

@@ -14,12 +14,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from controller.adapters.home import Home, private_dir, sync_dir, write_private
-from controller.adapters.lock import EngineLock
-from controller.adapters.secretbox import SealKey, SecretBox
-from controller.adapters.store import audit, migrations
-from controller.adapters.store.base import Unit, iso
-from controller.adapters.store.connection import (
+from controller.store.home import Home, private_dir, sync_dir, write_private
+from controller.store.lock import EngineLock
+from controller.store.secretbox import SealKey, SecretBox
+from controller.store import audit, migrations
+from controller.store.base import Unit, iso
+from controller.store.connection import (
     check,
     copy_whole,
     corrupt,

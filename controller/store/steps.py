@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from controller.adapters.store import audit
-from controller.adapters.store.base import TABLES, StoreBase, Unit, find
-from controller.adapters.store.connection import DiskFullError, to_json
-from controller.adapters.store.rows import Outcome, Step, StepRef, step_row
+from controller.store import audit
+from controller.store.base import TABLES, StoreBase, Unit, find
+from controller.store.connection import DiskFullError, to_json
+from controller.store.rows import Outcome, Step, StepRef, step_row
 from inventory.errors import BusyError, InvariantError, RefusedError
 from inventory.lifecycle import (
     CLUSTER_TRANSITIONS,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from controller.adapters.home import PRIVATE_FILE
+from controller.store.home import PRIVATE_FILE
 from inventory.errors import BusyError, FleetError, StoreError
 
 BUSY_MS = 10_000

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from controller.adapters.home import BALLAST_BYTES
-from controller.adapters.store import audit
-from controller.adapters.store.base import StoreBase
-from controller.adapters.store.connection import to_json
-from controller.adapters.store.rows import RunRow, run_row
+from controller.store.home import BALLAST_BYTES
+from controller.store import audit
+from controller.store.base import StoreBase
+from controller.store.connection import to_json
+from controller.store.rows import RunRow, run_row
 from inventory.errors import InvariantError, OperatorError, RefusedError
 
 _OVER = ("done", "failed", "partly", "cancelled")

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from controller.adapters.home import private_dir, sync_dir
-from controller.adapters.store.connection import copy_whole, transaction
-from controller.adapters.store.schema import KNOWN, VERSIONS
+from controller.store.home import private_dir, sync_dir
+from controller.store.connection import copy_whole, transaction
+from controller.store.schema import KNOWN, VERSIONS
 from inventory.errors import StoreError
 
 SET = "cto"  # the name of our migrations in sqlite-utils' table

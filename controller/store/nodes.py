@@ -3,9 +3,9 @@
 The steps of a life go through `steps`; pins and site files have files of their own.
 """
 
-from controller.adapters.store import audit
-from controller.adapters.store.base import TABLES, StoreBase, Unit, find, must_know, set_state
-from controller.adapters.store.rows import ClusterRow, NodeRow, cluster_row, node_row
+from controller.store import audit
+from controller.store.base import TABLES, StoreBase, Unit, find, must_know, set_state
+from controller.store.rows import ClusterRow, NodeRow, cluster_row, node_row
 from inventory.errors import RefusedError
 from inventory.lifecycle import ClusterState, NodeState
 

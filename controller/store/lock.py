@@ -8,7 +8,7 @@ import os
 from types import TracebackType
 from typing import Self
 
-from controller.adapters.home import PRIVATE_FILE, Home
+from controller.store.home import PRIVATE_FILE, Home
 from inventory.errors import BusyError
 
 

@@ -3,9 +3,9 @@
 There is no trust on first use: what is pinned comes from an operator or a site file. Nothing connects here.
 """
 
-from controller.adapters.store import audit
-from controller.adapters.store.base import StoreBase, Unit, find, must_know, set_state
-from controller.adapters.store.rows import NodeRow, node_row
+from controller.store import audit
+from controller.store.base import StoreBase, Unit, find, must_know, set_state
+from controller.store.rows import NodeRow, node_row
 from inventory.errors import RefusedError
 from inventory.lifecycle import NodeState, advance
 from inventory.words import key_words

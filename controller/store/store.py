@@ -11,21 +11,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from controller.adapters import lock
-from controller.adapters.home import Home
-from controller.adapters.secretbox import SealKey
-from controller.adapters.store import audit, migrations
-from controller.adapters.store import backup as backups
-from controller.adapters.store.base import Unit, iso
-from controller.adapters.store.connection import check, transaction, translated, writer
-from controller.adapters.store.declare import DeclareChapter
-from controller.adapters.store.events import EventsChapter
-from controller.adapters.store.nodes import NodesChapter
-from controller.adapters.store.pins import PinsChapter
-from controller.adapters.store.runs import RunsChapter
-from controller.adapters.store.schema import VERSIONS
-from controller.adapters.store.secrets import SecretsChapter
-from controller.adapters.store.steps import StepsChapter
+from controller.store import lock
+from controller.store.home import Home
+from controller.store.secretbox import SealKey
+from controller.store import audit, migrations
+from controller.store import backup as backups
+from controller.store.base import Unit, iso
+from controller.store.connection import check, transaction, translated, writer
+from controller.store.declare import DeclareChapter
+from controller.store.events import EventsChapter
+from controller.store.nodes import NodesChapter
+from controller.store.pins import PinsChapter
+from controller.store.runs import RunsChapter
+from controller.store.schema import VERSIONS
+from controller.store.secrets import SecretsChapter
+from controller.store.steps import StepsChapter
 from inventory.errors import BusyError, StoreError
 
 

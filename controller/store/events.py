@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from controller.adapters.store.base import StoreBase
-from controller.adapters.store.connection import to_json
+from controller.store.base import StoreBase
+from controller.store.connection import to_json
 from inventory.errors import CheckFailed
 from web.ports import EventView
 

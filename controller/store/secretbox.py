@@ -10,7 +10,7 @@ import hmac
 import secrets
 from dataclasses import dataclass, field
 
-from controller.adapters.home import Home, write_private
+from controller.store.home import Home, write_private
 from inventory.errors import StoreError
 
 _HEADER = "cto-seal-key-v1"

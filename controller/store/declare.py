@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from controller.adapters.store import audit
-from controller.adapters.store.base import StoreBase, Unit
-from controller.adapters.store.connection import to_json
-from controller.adapters.store.pins import plain_key, set_pin, way_to
-from controller.adapters.store.rows import Declared, NodeRow, node_row
+from controller.store import audit
+from controller.store.base import StoreBase, Unit
+from controller.store.connection import to_json
+from controller.store.pins import plain_key, set_pin, way_to
+from controller.store.rows import Declared, NodeRow, node_row
 from inventory.fleet import Cluster, Fleet, Node
 from inventory.lifecycle import ClusterState, NodeState
 

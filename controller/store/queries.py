@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from controller.adapters import lock
-from controller.adapters.home import Home
-from controller.adapters.store import migrations
-from controller.adapters.store.connection import check, reader, translated
-from controller.adapters.store.schema import VERSIONS
+from controller.store import lock
+from controller.store.home import Home
+from controller.store import migrations
+from controller.store.connection import check, reader, translated
+from controller.store.schema import VERSIONS
 from inventory.errors import OperatorError
 from inventory.lifecycle import NodeState
 from web.ports import ClusterView, EngineView, EventView, NodeView, RunView, SiteView
