@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from controller.store import Home, Store
 if TYPE_CHECKING:  # heavy: imported where used
     from controller.app.ports import Clock, Discovery, Images, KubeApi, Runner, Ssh, TalosApi
     from controller.store import StoreQueries
+    from roles.secrets import SecretsBundle
 
 
 def new_id() -> str:
@@ -26,6 +27,7 @@ class Wiring:
     def __init__(self, home: Home) -> None:
         self.home = home
         self.new_id: Callable[[], str] = new_id
+        self.bundles: MutableMapping[str, SecretsBundle] = {}
 
     @cached_property
     def clock(self) -> "Clock":

@@ -34,6 +34,7 @@ class KubernetesApi:
     def __init__(self, *, deadline: float = 10) -> None:
         """`deadline`: seconds for one request, connecting included."""
         self._deadline = deadline
+        self._loading = asyncio.Lock()
 
     async def nodes(self, kubeconfig: bytes, *, host: str = "", port: int = 0) -> Sequence[KubeNode]:
         found = await self._ask(kubeconfig, _list_nodes, host, port)
@@ -45,6 +46,8 @@ class KubernetesApi:
 
     async def _ask(self, kubeconfig: bytes, question: _Question, host: str, port: int) -> Any:
         access = _read(kubeconfig)
+        async with self._loading:  # two threads that import it at once block each other
+            await asyncio.to_thread(_load)
         try:
             async with asyncio.timeout(self._deadline + 2):
                 return await asyncio.to_thread(_call, access, question, host, port, self._deadline)
@@ -52,6 +55,11 @@ class KubernetesApi:
             raise Unreachable(
                 f"no answer in {self._deadline:g} s", where=access.server, fix="check its control planes"
             ) from error
+
+
+def _load() -> None:
+    """Imports the client, which takes most of a second the first time; that is not the cluster's fault."""
+    import kubernetes.client  # noqa: F401
 
 
 def _list_nodes(client: Any, deadline: float) -> Any:

@@ -4,11 +4,12 @@ An announcement proves nothing: anybody on the segment can send any. So two clai
 stand side by side, flagged, until one of them runs out; they are never merged, and none is believed.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import ip_address
-from itertools import combinations
+from itertools import combinations, product
 from typing import TypeVar
 
 from controller.app.ports import Seen
@@ -48,6 +49,7 @@ class SeenList:
         if instance is not None:
             instance.at = at
             _claim(instance.services, (host.lower(), port), monotonic, life)
+            self._hosts.setdefault(host.lower(), {})
 
     def text(self, name: str, enroll_id: str, *, at: datetime, monotonic: float, life: float) -> None:
         """A TXT record, of which only the enroll id is kept."""
@@ -57,8 +59,7 @@ class SeenList:
 
     def addresses(self, host: str, addresses: Iterable[str], *, monotonic: float, life: float) -> None:
         """The A or AAAA records of one host that came together. Kept only for hosts that a service names."""
-        known = {h for instance in self._instances.values() for h, _ in instance.services}
-        if host.lower() not in known:
+        if host.lower() not in self._hosts:
             return
         by_family: dict[int, set[str]] = {}
         for address in addresses:
@@ -66,7 +67,7 @@ class SeenList:
                 by_family.setdefault(ip_address(address).version, set()).add(address)
         for family in by_family.values():
             together = frozenset(sorted(family)[:_MAX_ADDRESSES])
-            _claim(self._hosts.setdefault(host.lower(), {}), together, monotonic, life)
+            _claim(self._hosts[host.lower()], together, monotonic, life)
 
     def goodbye(self, name: str) -> None:
         """The service says that it leaves."""
@@ -129,10 +130,20 @@ class SeenList:
 
     def _conflicts(self, shown: list[_Instance]) -> Mapping[str, list[str]]:
         reasons = {instance.name: list(self._own_contradictions(instance)) for instance in shown}
-        for one, other in combinations(shown, 2):
-            if what := self._clash(one, other):
-                reasons[one.name].append(f"{what} as {display(other.name)}")
-                reasons[other.name].append(f"{what} as {display(one.name)}")
+        shared: dict[tuple[str, object], list[str]] = defaultdict(list)
+        for instance in shown:
+            for enroll_id in set(instance.enroll_ids) - {""}:
+                shared["has the same enroll id", enroll_id].append(instance.name)
+            ports = {port for _, port in instance.services}
+            for place in product(self._addresses_of(instance), ports):
+                shared["has the same address and port", place].append(instance.name)
+        for (what, _), names in shared.items():
+            for name in names if len(names) > 1 else ():
+                others = [display(other) for other in names if other != name]
+                more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+                reason = f"{what} as {', '.join(others[:3])}{more}"
+                if reason not in reasons[name]:
+                    reasons[name].append(reason)
         return reasons
 
     def _own_contradictions(self, instance: _Instance) -> Iterator[str]:
@@ -147,14 +158,6 @@ class SeenList:
                 if same_family and one.isdisjoint(other):
                     yield f"announced at {' '.join(sorted(one))} and at {' '.join(sorted(other))}"
 
-    def _clash(self, one: _Instance, other: _Instance) -> str:
-        if set(one.enroll_ids) & set(other.enroll_ids) - {""}:
-            return "has the same enroll id"
-        ports = {port for _, port in one.services} & {port for _, port in other.services}
-        if ports and set(self._addresses_of(one)) & set(self._addresses_of(other)):
-            return "has the same address and port"
-        return ""
-
     def _expire(self, now: float) -> None:
         for instance in list(self._instances.values()):
             had = bool(instance.services)
@@ -168,7 +171,7 @@ class SeenList:
 
     def _drop_unused_hosts(self) -> None:
         used = {host for instance in self._instances.values() for host, _ in instance.services}
-        self._hosts = {host: claims for host, claims in self._hosts.items() if host in used and claims}
+        self._hosts = {host: claims for host, claims in self._hosts.items() if host in used}
 
 
 def display(text: str) -> str:

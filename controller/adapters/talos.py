@@ -8,7 +8,7 @@ import io
 import tarfile
 import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from controller.app.ports import Applied, EtcdMember, Identity, MachineStatus, TalosNode, TalosVersion, Volume
@@ -157,15 +157,17 @@ class GrpcTalosNode:
 
     async def _list(self, type_: str, namespace: str) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
         request = message("cosi.resource.ListRequest")(namespace=namespace, type=type_)
+        stream = self._calls.stream("/cosi.resource.State/List", request, deadline=self._deadline)
         rows = 0
-        async for reply in self._calls.stream("/cosi.resource.State/List", request, deadline=self._deadline):
-            rows += 1
-            if rows > _MAX_ROWS:
-                raise NodeError(
-                    f"more than {_MAX_ROWS} {type_}", where=self._node, fix="look at the node; not normal"
-                )
-            spec = reply.resource.spec
-            yield reply.resource.metadata.id, spec_of(type_, spec.proto_spec, spec.yaml_spec)
+        async with aclosing(stream) as replies:
+            async for reply in replies:
+                rows += 1
+                if rows > _MAX_ROWS:
+                    raise NodeError(
+                        f"more than {_MAX_ROWS} {type_}", where=self._node, fix="look at the node"
+                    )
+                spec = reply.resource.spec
+                yield reply.resource.metadata.id, spec_of(type_, spec.proto_spec, spec.yaml_spec)
 
     async def _machine(self, name: str, request: Any, *, deadline: float = 0) -> Any:
         return await self._calls.unary(f"{_MACHINE}/{name}", request, deadline=deadline or self._deadline)
@@ -211,7 +213,11 @@ def _inflated(packed: bytes, node: str) -> bytes:
     inflate = zlib.decompressobj(wbits=31)
     plain = inflate.decompress(packed, _MAX_KUBECONFIG + 1)
     if len(plain) > _MAX_KUBECONFIG:
-        raise NodeError("its kubeconfig is too big", where=node, fix="look at the node; this is not normal")
+        raise _too_big(node)
     if not inflate.eof:  # cut short: its checksum never came
         raise NodeError("its kubeconfig archive can't be read to its end", where=node, fix="try again")
     return plain
+
+
+def _too_big(node: str) -> NodeError:
+    return NodeError("its kubeconfig is too big", where=node, fix="look at the node; this is not normal")

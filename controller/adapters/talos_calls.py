@@ -5,7 +5,7 @@ Knows nothing of what the calls mean; `controller.adapters.talos` does. Never re
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -55,7 +55,7 @@ class Calls:
         self._raise_entry(path, reply)
         return reply
 
-    async def stream(self, path: str, request: Any, *, deadline: float) -> AsyncIterator[Any]:
+    async def stream(self, path: str, request: Any, *, deadline: float) -> AsyncGenerator[Any, None]:
         wire = method(path)
         call = UnaryStreamMethod(self._channel, path, message(wire.request), message(wire.response))
         async with _guarded(self._node, _name(path), deadline), call.open(timeout=deadline) as stream:

@@ -1,7 +1,8 @@
 """What one node is to become, from its site file, its stored facts and its cluster's secrets. Touches no machine."""
 
+import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -92,14 +93,30 @@ class Desired:
 
 
 def bundle_of(services: Services, cluster: str) -> SecretsBundle:
-    """The cluster's secrets, made and sealed at the first call (ADR 6)."""
-    name = f"cluster/{cluster}/secrets"
-    if services.store.has_secret(name):
-        return from_yaml(services.store.get_secret(name).decode(), where=name)
-    bundle = create(now=services.clock.now(), random_bytes=secrets.token_bytes)
-    services.store.put_secret(name, to_yaml(bundle).encode())
-    services.store.event("SecretsMade", f"cluster/{cluster}", "secrets made and sealed in the store")
-    return bundle
+    """The cluster's secrets as `ensure_bundles` made them; read from the store once per process."""
+    if cluster not in services.bundles:
+        name = _secrets_name(cluster)
+        text = services.store.get_secret(name).decode()
+        services.bundles[cluster] = from_yaml(text, where=name, check=False)
+    return services.bundles[cluster]
+
+
+async def ensure_bundles(services: Services, clusters: Iterable[str]) -> None:
+    """Makes and seals the secrets of clusters that have none (ADR 6). Keys are made in threads: an RSA key
+    takes up to seconds, and the loop has other things to do."""
+    missing = [c for c in dict.fromkeys(clusters) if not services.store.has_secret(_secrets_name(c))]
+    now = services.clock.now()
+    made = await asyncio.gather(
+        *(asyncio.to_thread(create, now=now, random_bytes=secrets.token_bytes) for _ in missing)
+    )
+    for cluster, bundle in zip(missing, made, strict=True):
+        services.store.put_secret(_secrets_name(cluster), to_yaml(bundle).encode(), actor="engine", once=True)
+        services.store.event("SecretsMade", f"cluster/{cluster}", "secrets made and sealed in the store")
+        services.bundles[cluster] = bundle
+
+
+def _secrets_name(cluster: str) -> str:
+    return f"cluster/{cluster}/secrets"
 
 
 def stored_facts(services: Services, node: str) -> Facts | None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from controller.app.context import ClusterGate, Limits, NodeJob, target_of
-from controller.app.desired import Desired, desire
+from controller.app.desired import Desired, desire, ensure_bundles
 from controller.app.gather import gather
 from controller.app.run import minting
 from controller.app.services import Services
@@ -32,6 +32,7 @@ async def make_plan(services: Services, resolved: Resolved, selection: Selection
     fleet = resolved.fleet
     declared = services.store.declare(fleet, actor=ACTOR)
     picked = selection.pick(fleet)
+    await ensure_bundles(services, (n.cluster for n in picked))
     unreachable = await _refresh(services, picked)
     nodes = await asyncio.gather(*(_plan_one(services, fleet, n, unreachable.get(n.name)) for n in picked))
     clusters = _clusters(services, fleet, nodes)
@@ -62,7 +63,7 @@ async def _plan_one(services: Services, fleet: Fleet, node: Node, error: FleetEr
         return plan_node(inputs)
     if error is not None:
         return plan_node(replace(inputs, refusals=(Refusal(error.what, error.fix or "check the machine's power and network"),)))
-    desired = await asyncio.to_thread(_desire, services, fleet, node) if state is NodeState.DECLARED else _desire(services, fleet, node)
+    desired = desire(services, fleet, node)
     inputs = replace(
         inputs,
         applied_digest=str(row.record.get("config_digest", "")),
@@ -78,10 +79,6 @@ async def _plan_one(services: Services, fleet: Fleet, node: Node, error: FleetEr
     if state is NodeState.READY and inputs.wanted_digest and inputs.applied_digest != inputs.wanted_digest:
         inputs = await _what_changes(services, fleet, node, row, desired, inputs)
     return plan_node(inputs)
-
-
-def _desire(services: Services, fleet: Fleet, node: Node) -> Desired:
-    return desire(services, fleet, node)
 
 
 async def _what_changes(

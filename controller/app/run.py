@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from controller.app.context import ClusterGate, ClusterJob, Limits, NodeJob
-from controller.app.desired import bundle_of, desire
+from controller.app.desired import bundle_of, desire, ensure_bundles
 from controller.app.engine import describe, drive_cluster, drive_node
 from controller.app.ports import Identity
 from controller.app.services import Services
@@ -63,6 +63,7 @@ async def execute(services: Services, run_id: str, body: Mapping[str, Any]) -> V
     outcome = Outcome()
     limits = Limits.default()
     clusters = [c for c in resolved.fleet.clusters.values() if chosen & set(c.nodes)]
+    await ensure_bundles(services, (c.name for c in clusters))
     drive = _reset_cluster if kind == "reset" else _apply_cluster
     await asyncio.gather(*(drive(services, run_id, resolved.fleet, c, chosen, limits, outcome) for c in clusters))
     return outcome.verdict()
@@ -97,7 +98,7 @@ async def _apply_cluster(
         for name in cluster.nodes
         for row in [services.store.node(name)]
     )
-    watcher = asyncio.ensure_future(_one_cluster(cluster_job, bool(work), whole, outcome))
+    watcher = asyncio.ensure_future(_one_cluster(cluster_job, any(path != () for path in work.values()), whole, outcome))
     await _settle(cluster_job, tasks, watcher, outcome)
 
 
@@ -133,7 +134,8 @@ async def _one_node(job: NodeJob, transitions: tuple[Transition, ...] | None, ou
             job.services.store.touch(job.node.name)
         else:
             await drive_node(job, transitions)
-        job.services.store.set_problem(f"node/{job.node.name}", "")
+        if job.row.problem:
+            job.services.store.set_problem(f"node/{job.node.name}", "")
         outcome.done.append(f"node/{job.node.name}")
     except FleetError as error:
         _failed(job, error, outcome)
@@ -145,7 +147,8 @@ async def _one_cluster(job: ClusterJob, changes: bool, whole: bool, outcome: Out
     try:
         await drive_cluster(job, whole=whole, again=changes)
         if whole:
-            job.services.store.set_problem(name, "")
+            if job.row.problem:
+                job.services.store.set_problem(name, "")
             if state is not ClusterState.READY or changes:
                 outcome.done.append(name)
     except FleetError as error:

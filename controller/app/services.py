@@ -1,10 +1,11 @@
 """What a use case may use, by name. `controller.wiring` builds the real one; tests build their own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Protocol
 
 from controller.app.ports import Clock, Discovery, Images, KubeApi, Runner, Ssh, TalosApi
 from controller.store import Home, Store
+from roles.secrets import SecretsBundle
 
 
 class Services(Protocol):
@@ -33,5 +34,10 @@ class Services(Protocol):
     def images(self) -> Images: ...
     @property
     def clock(self) -> Clock: ...
+    @property
+    def bundles(self) -> MutableMapping[str, SecretsBundle]:
+        """Clusters' secrets that were read in this process, by cluster."""
+        ...
+
     @property
     def new_id(self) -> Callable[[], str]: ...

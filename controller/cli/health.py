@@ -16,9 +16,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from controller.cli import names
 from controller.store.home import Home
 from controller.store.lock import holder
-from controller.cli import names
 from web.ports import EXIT_DONE, EXIT_INPUT, EXIT_NODE
 
 Level = Literal["good", "warn", "bad"]

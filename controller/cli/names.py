@@ -8,6 +8,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from controller.cli.base import App
 from inventory.errors import StoreError
@@ -47,18 +48,15 @@ def check_at_start(app: App) -> None:
     if not folder.is_dir():
         return  # nothing is kept yet, so there is nothing to harm; and a mere --help must not create it
     marker, key = folder / "names.ok", _key()
-    try:
+    with suppress(OSError, UnicodeDecodeError):  # no usable answer yet: look
         if marker.read_text(encoding="ascii") == key:
             return
-    except (OSError, UnicodeDecodeError):
-        pass  # no usable answer yet: look again
     foreign = foreign_owners(installed_owners())
     if foreign:
         raise StoreError(sentence(foreign), fix=FIX)
-    try:
-        marker.write_text(key, encoding="ascii")
-    except OSError:
-        return  # a read-only home only costs the time of looking again
+    with suppress(OSError):  # a home that can't be written only costs the time of looking again
+        with os.fdopen(os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(key)
 
 
 def _key() -> str:

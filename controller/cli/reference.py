@@ -1,4 +1,4 @@
-"""Writes docs/commands.md from the commands themselves: `python -m controller.cli.reference > docs/commands.md`.
+"""Prints docs/commands.md, made from the commands themselves. Run it with `-m` and redirect it there.
 
 A test holds the file to what this prints, so the reference can't drift.
 """
@@ -14,9 +14,9 @@ HEAD = """# Commands
 
 <!-- Made by `python -m controller.cli.reference > docs/commands.md`; a test keeps it current. -->
 
-Every command has `--help` with an example, and `--output json`: one document on standard output, or one per
-line for what goes on (`events`, `discover`, `facts gather`, the progress of `apply`). Messages and questions go
-to standard error; with `--output json` an error is a JSON document there, with a stable `slug`.
+Every command has `--help` with an example, and `--output json`: one document on standard output, or one
+per line for what goes on (`events`, `discover`, `facts gather`, the progress of `apply`). Messages and
+questions go to standard error; with `--output json` an error is a JSON document there, with a stable `slug`.
 
 | exit code | means |
 |--:|---|
@@ -28,9 +28,9 @@ to standard error; with `--output json` an error is a JSON document there, with 
 | 5 | partly done |
 | 130 | stopped by Ctrl-C; nothing is lost |
 
-Site files are named with `-f`; else `$CTO_SITE`, else `./site.yaml` and `./fleet/`. What the program keeps is in
-`$CTO_HOME` (or `cto --home DIR COMMAND`). Selectors narrow each other; values of one kind are alternatives:
-`--site a --site b --node n` is node n at site a or b.
+Site files are named with `-f`; else `$CTO_SITE`, else `./site.yaml` and `./fleet/`. What the program keeps
+is in `$CTO_HOME` (or `cto --home DIR COMMAND`). Selectors narrow each other; values of one kind are
+alternatives: `--site a --site b --node n` is node n at site a or b.
 """
 
 

@@ -50,6 +50,9 @@ class Volume:
             raise OSError(28, "No space left on device", f"/dev/{self.name}")
         self.disk.write(self.start + offset, data)
 
+    def flush(self) -> None:
+        self.disk.flush()
+
     def close_after_write(self) -> None:
         """Udev looks at a disk again when someone who wrote to it closes it."""
         self.changed()

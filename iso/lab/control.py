@@ -93,6 +93,8 @@ class Control:
     async def _clear(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         machine = self._machine(request)
         await machine.clear_faults(request.get("kind", ""))
+        if request.get("kind", "") in ("", "spoof"):
+            await self._lab.mdns.stop_spoofing()
         return {"faults": machine.faults.waiting()}
 
     async def _power(self, request: Mapping[str, Any]) -> Mapping[str, Any]:

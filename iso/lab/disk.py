@@ -43,6 +43,9 @@ class Disk:
         self.written = 0  # bytes since the lab started
         self.on_power_cut: Callable[[], None] = lambda: None
         self._left: int | None = None  # bytes until the power fails
+        self._cached: list[tuple[int, bytes]] | None = (
+            None  # what unflushed writes replaced, if that will count
+        )
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if os.fstat(self._descriptor).st_size != size:
             os.ftruncate(self._descriptor, size)
@@ -59,13 +62,22 @@ class Disk:
             whole = self._left // self.sector_size * self.sector_size
             self._left = None
             self._store(offset, data[:whole])
+            self._lose_cache()
             self.on_power_cut()
             raise PowerCut(f"the power failed while {self.name} was written at {offset + whole}")
         if self._left is not None:
             self._left -= len(data)
         self._store(offset, data)
 
+    def _lose_cache(self) -> None:
+        """Undo what was written since the last flush, if the power cut was to take the drive's cache too."""
+        lost, self._cached = self._cached or [], None
+        for offset, old in reversed(lost):
+            self._store(offset, old)
+
     def _store(self, offset: int, data: bytes) -> None:
+        if self._cached is not None:
+            self._cached.append((offset, self.read(offset, len(data))))
         self.writes.append((offset, len(data)))
         self.written += len(data)
         view = memoryview(data)
@@ -91,11 +103,17 @@ class Disk:
             os.pwrite(self._descriptor, _ZEROS[:size], offset)
 
     def flush(self) -> None:
-        """Nothing to do: the lab's disks have no cache that a power cut could lose."""
+        """From here on a power cut can't take back what was written."""
+        if self._cached is not None:
+            self._cached.clear()
 
-    def cut_power_after(self, size: int) -> None:
-        """Fail the power in the write that reaches `size` bytes from now on."""
+    def cut_power_after(self, size: int, *, lose_cache: bool = False) -> None:
+        """Fail the power in the write that reaches `size` bytes from now on.
+
+        `lose_cache`: the drive has a write cache, and everything since the last flush is lost with it.
+        """
         self._left = size
+        self._cached = [] if lose_cache else None
 
     def used(self) -> int:
         """Bytes the file really takes."""

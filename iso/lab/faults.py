@@ -7,16 +7,17 @@ from typing import Any
 from inventory.errors import OperatorError
 
 KINDS: Mapping[str, str] = {
-    "slow": "seconds before each command; bytes_per_second for what it is sent",
+    "slow": "`seconds` (1) before a command; `bytes_per_second` for what it is sent",
     "drop": "cut the connection at a command (after: how many are let through) or after `bytes` of its input",
-    "refuse": "refuse SSH connections for `seconds` (0: until cleared)",
+    "refuse": "refuse SSH connections for `seconds` (5; 0: until cleared)",
     "lie": "the command named by `at` does nothing and says `stdout` (repeat) with `status` 0",
-    "power-cut": "cut the power in the write that reaches `bytes` on `disk`",
+    "power-cut": "cut the power in the write that reaches `bytes` on `disk`; `cache`: unflushed ones lost",
     "never-come-back": "stay dark after the next reboot",
     "ignore-reboot": "say yes to a reboot and do not",
     "spoof": "answer mDNS questions for this machine with another address too",
     "never-ready": "Talos never becomes ready",
     "refuse-talos": "Talos refuses connections",
+    "no-time": "the clock of Talos never gets in sync",
 }
 
 

@@ -257,14 +257,16 @@ class Machine:
                 raise OperatorError(
                     f"{self.name} has no disk {name!r}", fix="one of: " + ", ".join(self.disks)
                 )
-            self.disks[name].cut_power_after(int(options.get("bytes", options.get("after", 0))))
+            size = int(options.get("bytes", options.get("after", 0)))
+            self.disks[name].cut_power_after(size, lose_cache=bool(options.get("cache")))
             return
         self.faults.add(kind, **options)
         if kind == "refuse" and self._ssh is not None:
             await self._ssh.refuse()
-            if options.get("seconds"):
+            seconds = float(options.get("seconds", 5))
+            if seconds:
                 asyncio.get_running_loop().call_later(
-                    float(options["seconds"]), lambda: asyncio.ensure_future(self.clear_faults("refuse"))
+                    seconds, lambda: asyncio.ensure_future(self.clear_faults("refuse"))
                 )
 
     async def clear_faults(self, kind: str = "") -> None:

@@ -62,6 +62,12 @@ class Mdns:
             _info(name, address, port, enroll_id), cooperating_responders=True
         )
 
+    async def stop_spoofing(self) -> None:
+        if self._liar is not None:
+            liar, self._liar = self._liar, None
+            await liar.async_unregister_all_services()
+            await liar.async_close()
+
     async def stop(self) -> None:
         for zeroconf in (self._liar, self._zeroconf):
             if zeroconf is not None:

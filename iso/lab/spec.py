@@ -117,7 +117,7 @@ def layout(spec: LabSpec) -> tuple[MachineSpec, ...]:
             f"a lab of {total} machines at {len(counts)} sites is not possible",
             fix=f"choose at least one node per site and at most {MAX_MACHINES} machines in all",
         )
-    base = spec.base_address or _base(spec.seed)
+    base, first = (spec.base_address, 1) if spec.base_address else _network(spec.seed, len(counts))
     if not 32 <= base <= 250:
         raise OperatorError(
             f"base address 127.{base} is outside 127.32 to 127.250", fix="choose a number in between"
@@ -128,13 +128,17 @@ def layout(spec: LabSpec) -> tuple[MachineSpec, ...]:
         for index, (name, role) in enumerate(_members(site, count)):
             kinds = spec.hardware or _HARDWARE[role]
             kind = kinds[(len(machines) if spec.hardware else index) % len(kinds)]
-            address = f"127.{base}.{number}.{_FIRST_HOST + index}"
+            address = f"127.{base}.{first + number - 1}.{_FIRST_HOST + index}"
             machines.append(MachineSpec(name, site, site, role, address, kind))
     return tuple(machines)
 
 
-def _base(seed: str) -> int:
-    return 32 + int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big") % 219
+def _network(seed: str, sites: int) -> tuple[int, int]:
+    """Second number, and third number of the first site: one of some 50,000 places, so that labs seldom meet."""
+    digest = hashlib.sha256(seed.encode()).digest()
+    return 32 + int.from_bytes(digest[:4], "big") % 219, 1 + int.from_bytes(digest[4:8], "big") % (
+        251 - sites
+    )
 
 
 def _members(site: str, count: int) -> list[tuple[str, str]]:

@@ -31,10 +31,13 @@ class SshServer:
     @classmethod
     async def start(cls, host: Host) -> Self:
         server = cls(host, asyncssh.generate_private_key("ssh-ed25519"))
-        await server.listen()
+        if not host.faults.has("refuse"):
+            await server.listen()
         return server
 
     async def listen(self) -> None:
+        if self._acceptor is not None:
+            return
         machine = self._host.machine
         self._acceptor = await asyncssh.listen(
             machine.address,
@@ -83,15 +86,14 @@ class SshServer:
         host = self._host
         command = process.command
         host.log("exec", command=(command or "")[:_LOGGED])
-        slow = host.faults.take("slow", "ssh") or {}
-        if slow.get("seconds"):
-            await asyncio.sleep(float(slow["seconds"]))
+        slow = host.faults.take("slow", "ssh")
+        rate = float(slow.get("bytes_per_second", 0)) if slow is not None else 0.0
+        if slow is not None:
+            await asyncio.sleep(float(slow.get("seconds", 0 if rate else 1)))
         drop = host.faults.take("drop", "ssh")
         if drop is not None and "bytes" not in drop:
             raise _Dropped
-        streams = _Streams(
-            process, int(drop["bytes"]) if drop else None, float(slow.get("bytes_per_second", 0))
-        )
+        streams = _Streams(process, int(drop["bytes"]) if drop else None, rate)
         error = _Output(process.stderr)
         shell = Shell(host, {0: streams, 1: _Output(process.stdout), 2: error}, env=host.environment())
         if command is None:  # no command: a script on standard input

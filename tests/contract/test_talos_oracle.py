@@ -1,5 +1,6 @@
 """The lab's Talos and our client, each against stubs that others generated from upstream's .proto files."""
 
+import asyncio
 import io
 import tarfile
 
@@ -106,6 +107,21 @@ class OracleNode(machine.MachineServiceBase):
     """A node made of the oracle's servicer; `trouble` decides what it does wrong."""
 
     trouble = ""
+
+    def __mapping__(self):
+        table = super().__mapping__()
+        plain = table["/machine.MachineService/Version"]
+
+        async def version(stream):
+            if self.trouble != "giant":
+                await plain.func(stream)
+                return
+            await stream.recv_message()
+            await stream.send_initial_metadata()
+            await stream._stream.send_data(b"\0" + (64 << 20).to_bytes(4, "big"))
+            await asyncio.Event().wait()
+
+        return {**table, "/machine.MachineService/Version": plain._replace(func=version)}
 
     async def version(self, _):
         if self.trouble == "entry":
@@ -266,17 +282,14 @@ async def test_a_kubeconfig_that_is_none(oracle, archive, text):
         await api.kubeconfig()
 
 
-async def test_an_unlabelled_giant_is_not_buffered(oracle, monkeypatch):
+async def test_a_giant_message_is_refused_when_it_is_announced(oracle):
     node, api = oracle
-    node.packed = b"x" * 100
-    monkeypatch.setattr("controller.adapters.talos_calls.MAX_MESSAGE", 8)
-    with pytest.raises(NodeError, match="announced"):
-        await api.kubeconfig()
+    node.trouble = "giant"
+    with pytest.raises(NodeError, match="67108864 bytes was announced"):
+        await api.version()
 
 
 async def test_no_answer_in_time_is_unreachable(secrets):
-    import asyncio
-
     silent = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(60), "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     api = GrpcTalosApi(connect_deadline=0.05)

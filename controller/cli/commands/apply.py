@@ -52,8 +52,12 @@ def apply(app: App, /, files: tuple[Path, ...], yes: bool, **chosen: tuple[str, 
         if not app.json:
             show(made.to_dict())
         if not made.changes and not made.cluster_changes:
-            return _nothing(app, made)
-        confirm(_question(made), yes=yes)
+            if made.refusals:
+                return _refused(app, made)
+            if not app.json:
+                click.echo("Reading every node afresh…")
+        else:
+            confirm(_question(made), yes=yes)
         run_id = submit(services, texts, picked, actor=app.actor())
         return watch(app, services, run_id, [node.name for node in picked.pick(resolved.fleet)], began)
 
@@ -65,10 +69,10 @@ def _question(made: Any) -> str:
     return clean_block("This destroys what is on:\n  " + "\n  ".join(lost)) + "\nDo this?"
 
 
-def _nothing(app: App, made: Any) -> int:
+def _refused(app: App, made: Any) -> int:
     if app.json:
-        line({"state": "refused" if made.refusals else "done", "changes": 0, "refused": len(made.refusals)})
-    return EXIT_INPUT if made.refusals else EXIT_DONE
+        line({"state": "refused", "changes": 0, "refused": len(made.refusals)})
+    return EXIT_INPUT
 
 
 def watch(app: App, services: Any, run_id: str, names: Sequence[str], began: float) -> int:

@@ -37,9 +37,9 @@ def doctor(app: App) -> int:
 
 def surroundings(app: App) -> "Surroundings":
     """What the checks look at. A store that can't be read is for them to report."""
-    from controller.store.home import Home
-    from controller.store import Store, StoreQueries
     from controller.cli.health import Known, Surroundings
+    from controller.store import Store, StoreQueries
+    from controller.store.home import Home
 
     home = Home.locate(app.home, environ=app.environ)
     if not home.database.exists():

@@ -36,9 +36,9 @@ def backup(app: App, path: Path) -> None:
 @pass_app
 def restore(app: App, path: Path, key_file: Path | None, yes: bool) -> None:
     """Replace the store by a backup, after checking it and the key; then observe until all nodes are read."""
+    from controller.store import Store
     from controller.store.home import Home
     from controller.store.secretbox import SealKey
-    from controller.store import Store
 
     home = Home.locate(app.home, environ=app.environ)
     confirm(f"Replace the store in {home.root} by {path}? The old one is kept aside.", yes=yes)

@@ -53,7 +53,10 @@ class MachineConfig:
 
     @property
     def endpoint_host(self) -> str:
-        return urlsplit(self.endpoint).hostname or ""
+        try:
+            return urlsplit(self.endpoint).hostname or ""
+        except ValueError:
+            return ""
 
     @property
     def cluster_name(self) -> str:
@@ -140,7 +143,7 @@ def load(text: bytes, *, minor: int, disks: Iterable[LabDisk]) -> MachineConfig:
 
 
 def _decode(config: MachineConfig, minor: int) -> None:
-    unknown = [key for key in config.main if key not in TOP]
+    unknown = [str(key) for key in config.main if key not in TOP]
     for path, keys in (
         (("machine",), MACHINE),
         (("cluster",), CLUSTER),
@@ -166,8 +169,9 @@ def _validate(config: MachineConfig, disks: list[LabDisk]) -> None:
 
 
 def _machine_problems(config: MachineConfig) -> Iterable[str]:
-    if config.section("machine").get("type") not in {"controlplane", "worker"}:
-        yield f"machine type {config.section('machine').get('type')!r} is invalid"
+    kind = str(config.section("machine").get("type"))
+    if kind not in {"controlplane", "worker"}:
+        yield f"machine type {kind!r} is invalid"
     if "CERTIFICATE" not in config.ca_crt:
         yield "trusted CA certificate is required on every node"
     if config.cni not in CNI:

@@ -42,6 +42,7 @@ class _Dd:
     seek: int
     full_blocks: bool
     truncates: bool
+    flushes: bool
     quiet: bool
 
     @classmethod
@@ -81,6 +82,7 @@ class _Dd:
             seek=seek if "seek_bytes" in flags else seek * block,
             full_blocks="fullblock" in flags,
             truncates="notrunc" not in conversions,
+            flushes=bool({"fsync", "fdatasync"} & conversions or {"sync", "dsync"} & flags),
             quiet=values.get("status") == "none",
         )
 
@@ -95,6 +97,8 @@ async def dd(call: Call) -> int:
             await writer.write(block)
             total += len(block)
             full, partial = full + (len(block) == job.block), partial + (len(block) != job.block)
+        if job.flushes and isinstance(writer, DeviceWriter):
+            writer.device.flush()
     finally:
         if isinstance(writer, (DeviceWriter, _FileAt)):
             writer.close()

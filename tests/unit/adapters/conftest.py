@@ -28,7 +28,9 @@ async def ssh(key: Path) -> AsyncIterator[AsyncSsh]:
 async def peer(key: Path, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[SshPeer]]]:
     started: list[SshPeer] = []
 
-    async def start(handler: Handler, *, address: str = "127.0.0.1", key_kind: str = "ssh-ed25519") -> SshPeer:
+    async def start(
+        handler: Handler, *, address: str = "127.0.0.1", key_kind: str = "ssh-ed25519"
+    ) -> SshPeer:
         server = SshPeer(handler, key_kind=key_kind)
         started.append(server)
         return await server.start(tmp_path / "authorized_keys", address)

@@ -72,7 +72,10 @@ def mine(seen: Sequence[Seen], *names: str) -> dict[str, Seen]:
 async def test_a_machine_comes_and_goes(responders) -> None:
     node = name()
     info = None
-    async with asyncio.timeout(20), aclosing(MdnsDiscovery(Wall()).watch(seconds=20, interfaces=["lo"])) as lists:
+    async with (
+        asyncio.timeout(20),
+        aclosing(MdnsDiscovery(Wall()).watch(seconds=20, interfaces=["lo"])) as lists,
+    ):
         async for seen in lists:
             found = mine(seen, node)
             if info is None:
@@ -93,7 +96,10 @@ async def test_machines_that_were_there_before_are_found(responders) -> None:
     nodes = [name() for _ in range(30)]
     for number, node in enumerate(nodes):
         await responders[0].announce(node, f"127.0.1.{number + 1}")
-    async with asyncio.timeout(20), aclosing(MdnsDiscovery(Wall()).watch(seconds=20, interfaces=["127.0.0.1"])) as lists:
+    async with (
+        asyncio.timeout(20),
+        aclosing(MdnsDiscovery(Wall()).watch(seconds=20, interfaces=["127.0.0.1"])) as lists,
+    ):
         async for seen in lists:
             found = mine(seen, *nodes)
             if len(found) == 30 and all(each.enroll_id for each in found.values()):
@@ -105,7 +111,10 @@ async def test_a_spoofed_answer_is_flagged_and_the_first_address_stays(responder
     node = name()
     await responders[0].announce(node, "127.0.0.1")
     spoofed = False
-    async with asyncio.timeout(20), aclosing(MdnsDiscovery(Wall()).watch(seconds=20, interfaces=["lo"])) as lists:
+    async with (
+        asyncio.timeout(20),
+        aclosing(MdnsDiscovery(Wall()).watch(seconds=20, interfaces=["lo"])) as lists,
+    ):
         async for seen in lists:
             found = mine(seen, node)
             if found and not spoofed:

@@ -141,7 +141,9 @@ async def test_a_broken_download_goes_on_where_it_broke(cache: ImageCache, mirro
     assert mirror.ranges == ["", "bytes=500-"]
 
 
-async def test_a_part_that_is_the_whole_file_is_enough(cache: ImageCache, mirror: Mirror, tmp_path: Path) -> None:
+async def test_a_part_that_is_the_whole_file_is_enough(
+    cache: ImageCache, mirror: Mirror, tmp_path: Path
+) -> None:
     await cache.ensure(mirror.url, sha(packed()))
     (fetched,) = (tmp_path / "images").glob("*.raw.zst")
     fetched.rename(fetched.with_name(fetched.name + ".part"))
@@ -189,7 +191,9 @@ async def test_what_unpacks_without_end_is_refused(cache, tmp_path: Path, monkey
         await cache.ensure(str(tmp_path / "bomb.zst"))
 
 
-@pytest.mark.parametrize("data", [b"", b"short", packed(b"tiny"), packed()[:-40], b"\x28\xb5\x2f\xfdgarbage" * 99])
+@pytest.mark.parametrize(
+    "data", [b"", b"short", packed(b"tiny"), packed()[:-40], b"\x28\xb5\x2f\xfdgarbage" * 99]
+)
 async def test_damaged_images_are_refused(cache: ImageCache, tmp_path: Path, data: bytes) -> None:
     (tmp_path / "bad").write_bytes(data)
     with pytest.raises(OperatorError):

@@ -84,14 +84,19 @@ async def test_the_failure_of_every_stage_counts(ssh, node, image, tool: str, te
 
 
 async def test_a_disk_that_forgets_is_found_out(ssh, node: Node, image: CachedImage) -> None:
-    node.tool("dd", 'case "$*" in *of=*) exec cat >/dev/null;; *) exec /usr/bin/env PATH=/usr/bin:/bin dd "$@";; esac')
+    node.tool(
+        "dd",
+        'case "$*" in *of=*) exec cat >/dev/null;; *) exec /usr/bin/env PATH=/usr/bin:/bin dd "$@";; esac',
+    )
     with pytest.raises(CheckFailed, match="does not hold what was written"):
         await imaging.write_image(ssh, node.target, str(node.disk), image, sent=lambda _n: None)
     with pytest.raises(CheckFailed):
         await imaging.write_bytes(ssh, node.target, str(node.disk), 0, b"boot sector")
 
 
-async def test_an_image_that_changed_since_it_was_checked_is_never_taken_for_written(ssh, node, image) -> None:
+async def test_an_image_that_changed_since_it_was_checked_is_never_taken_for_written(
+    ssh, node, image
+) -> None:
     other = zstandard.ZstdCompressor().compress(os.urandom(len(RAW)))
     image.path.write_bytes(other)
     with pytest.raises(OperatorError, match="changed while it was sent"):

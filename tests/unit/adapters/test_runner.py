@@ -191,7 +191,9 @@ async def test_a_machine_behind_a_jump_host(runner, peer, key: Path) -> None:
     assert jump.forwarded == [("127.0.0.2", behind.port)]
 
 
-async def test_nothing_is_left_in_the_temporary_folder(key: Path, ssh, peer, tmp_path: Path, monkeypatch) -> None:
+async def test_nothing_is_left_in_the_temporary_folder(
+    key: Path, ssh, peer, tmp_path: Path, monkeypatch
+) -> None:
     (tmp_path / "tmp").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     runner = ProcessRunner(key, ssh)
@@ -203,7 +205,11 @@ async def test_nothing_is_left_in_the_temporary_folder(key: Path, ssh, peer, tmp
 async def test_the_zygote_alone_obeys_its_protocol(tmp_path: Path) -> None:
     """Cancelling what is unknown does nothing; the end of input ends it, with status 0."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "controller.runner", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "controller.runner",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdin is not None
     out, _ = await process.communicate(b'{"cancel": "nobody"}\n')
@@ -213,12 +219,15 @@ async def test_the_zygote_alone_obeys_its_protocol(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("slug", "kind"),
-    [("refused", RefusedError), ("unreachable", Unreachable), ("node", NodeError), ("something new", NodeError)],
+    [
+        ("refused", RefusedError),
+        ("unreachable", Unreachable),
+        ("node", NodeError),
+        ("something new", NodeError),
+    ],
 )
 def test_error_events_become_exceptions(slug: str, kind: type[Exception]) -> None:
     data = {"slug": slug, "what": "w", "where": "/dev/sda", "fix": "f"}
     error = as_error(RunnerEvent("j", "error", data), "node-1")
     assert type(error) is kind
     assert error.where == "node-1: /dev/sda"
-
-

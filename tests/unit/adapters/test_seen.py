@@ -42,7 +42,10 @@ def test_the_same_announcement_again_is_no_conflict() -> None:
     ("second", "says"),
     [
         ({"name": "a", "address": "10.6.6.6"}, "announced at 10.0.0.1 and at 10.6.6.6"),
-        ({"name": "a", "host": "evil.local.", "address": "10.6.6.6"}, "two places: a.local. port 22 and evil.local. port 22"),
+        (
+            {"name": "a", "host": "evil.local.", "address": "10.6.6.6"},
+            "two places: a.local. port 22 and evil.local. port 22",
+        ),
         ({"name": "a", "port": 2222}, "port 22 and a.local. port 2222"),
         ({"name": "A", "host": "a.local.", "address": "10.6.6.6"}, "10.6.6.6"),
         ({"name": "a", "enroll_id": "evil"}, "two enroll ids: aa and evil"),

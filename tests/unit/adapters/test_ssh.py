@@ -42,7 +42,9 @@ async def test_many_commands_share_one_connection(ssh, peer) -> None:
     assert len(server.connections) == 1
 
 
-async def test_another_host_key_is_refused_before_any_login_and_both_fingerprints_are_shown(ssh, peer) -> None:
+async def test_another_host_key_is_refused_before_any_login_and_both_fingerprints_are_shown(
+    ssh, peer
+) -> None:
     server = await peer(shell())
     other = asyncssh.generate_private_key("ssh-ed25519")
     pinned = " ".join(other.export_public_key().decode().split()[:2])
@@ -317,7 +319,9 @@ def test_jump_hosts_are_read(text: str, parts: tuple[str, str, int]) -> None:
     assert parse_jump(text) == parts
 
 
-@pytest.mark.parametrize("text", ["", "host", "@host", "a@", "a@host:", "a@host:x", "a@host:0", "a@host:99999"])
+@pytest.mark.parametrize(
+    "text", ["", "host", "@host", "a@", "a@host:", "a@host:x", "a@host:0", "a@host:99999"]
+)
 def test_bad_jump_hosts_are_refused(text: str) -> None:
     with pytest.raises(OperatorError):
         parse_jump(text)

@@ -81,9 +81,28 @@ class Machine:
         self.write("lsblk.json")
 
     def write(self, name: str, **changes: Any) -> None:
-        part = {"name": "disk1", "path": "/dev/shm/part1", "type": "part", "fstype": "ext4", "mountpoints": [None]}
-        top: dict[str, Any] = {"name": "disk", "path": str(self.disk), "type": "disk", "size": SIZE, "serial": "S1"}
-        top |= {"wwn": "0x5000", "ro": False, "log-sec": 512, "fstype": None, "pttype": "gpt", "mountpoints": [None]}
+        part = {
+            "name": "disk1",
+            "path": "/dev/shm/part1",
+            "type": "part",
+            "fstype": "ext4",
+            "mountpoints": [None],
+        }
+        top: dict[str, Any] = {
+            "name": "disk",
+            "path": str(self.disk),
+            "type": "disk",
+            "size": SIZE,
+            "serial": "S1",
+        }
+        top |= {
+            "wwn": "0x5000",
+            "ro": False,
+            "log-sec": 512,
+            "fstype": None,
+            "pttype": "gpt",
+            "mountpoints": [None],
+        }
         top |= {"children": [part], **changes}
         (self.folder / name).write_text(json.dumps({"blockdevices": [top]}))
 
@@ -93,7 +112,11 @@ class Machine:
     @property
     def log(self) -> list[str]:
         path = self.folder / "log"
-        return [line for line in path.read_text().splitlines() if "--flushbufs" not in line] if path.exists() else []
+        return (
+            [line for line in path.read_text().splitlines() if "--flushbufs" not in line]
+            if path.exists()
+            else []
+        )
 
     @property
     def identity(self) -> dict[str, Any]:

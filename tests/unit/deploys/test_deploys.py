@@ -97,7 +97,11 @@ async def test_what_uses_the_disk_is_stopped_users_first(deploys) -> None:
     part["children"] = [{"path": "/dev/vg/a b", "type": "lvm", "fstype": "swap", "mountpoints": ["[SWAP]"]}]
     deploys.machine.write("lsblk.json", children=[part])
     result(await deploys.run("prepare", may_hold_data=True))
-    assert deploys.machine.log[:3] == ["swapoff /dev/vg/a b", "dmsetup remove /dev/vg/a b", "mdadm --stop /dev/md0"]
+    assert deploys.machine.log[:3] == [
+        "swapoff /dev/vg/a b",
+        "dmsetup remove /dev/vg/a b",
+        "mdadm --stop /dev/md0",
+    ]
 
 
 async def test_a_command_that_fails_is_told_with_its_words_and_stops_the_rest(deploys) -> None:
@@ -131,4 +135,3 @@ async def test_check_changes_nothing_and_gives_findings(deploys) -> None:
     (finding,) = found["data"]["findings"]
     assert "another disk" in finding["what"]
     assert deploys.machine.log == []
-

@@ -79,3 +79,15 @@ def test_a_used_disk_looks_used(disk, contents, names, label):
     found = blocks.signature(volumes[-1])
     assert (found.type, found.label) == ("ext4", label)
     assert not blocks.boots(disk)
+
+
+@pytest.mark.parametrize(("flushed", "kept"), [(True, b"a"), (False, b"\0")])
+def test_a_write_cache_is_lost_with_the_power(disk, flushed, kept):
+    disk.cut_power_after(2000, lose_cache=True)
+    disk.write(0, b"a" * 1024)
+    if flushed:
+        disk.flush()
+    with pytest.raises(PowerCut):
+        disk.write(4096, b"b" * 4096)
+    assert disk.read(0, 1) == kept
+    assert disk.read(4096, 1) == b"\0"

@@ -185,13 +185,26 @@ async def test_dropped_after_so_many_bytes(lab, connect):
 
 async def test_refused_until_cleared(lab, connect):
     machine = one(await lab(mixed=(1,)))
-    await machine.apply_fault("refuse", times=0)
+    await machine.apply_fault("refuse", seconds=0)
     with pytest.raises(ConnectionRefusedError):
         async with connect(machine):
             pass
     await machine.clear_faults()
     async with connect(machine) as connection:
         assert (await connection.run("true")).exit_status == 0
+
+
+async def test_refused_for_a_while(lab, connect):
+    machine = one(await lab(mixed=(1,)))
+    await machine.apply_fault("refuse", seconds=0.05)
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                async with connect(machine):
+                    break
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.01)
+    assert not machine.faults.has("refuse")
 
 
 async def test_slow_waits_before_the_command(lab, connect):
@@ -201,6 +214,27 @@ async def test_slow_waits_before_the_command(lab, connect):
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(connection.run("true"), 0.2)
         assert (await connection.run("echo quick")).stdout == "quick\n"
+
+
+async def test_slow_input_trickles(lab, connect):
+    machine = one(await lab(mixed=(1,)))
+    await machine.apply_fault("slow", bytes_per_second=100_000)
+    async with connect(machine, encoding=None) as connection:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(connection.run("cat >/dev/null", input=b"x" * MIB), 0.3)
+
+
+async def test_only_flushed_writes_outlive_a_lost_cache(lab, connect, until):
+    machine = one(await lab(mixed=(1,)))
+    before = machine.host_key
+    await machine.apply_fault("power-cut", disk="nvme0n1", bytes=2 * MIB + 1, cache=True)
+    async with connect(machine, encoding=None) as connection:
+        write = "dd of=/dev/nvme0n1 bs=1M iflag=fullblock conv=notrunc%s seek=%d status=none"
+        await connection.run(write % (",fsync", 0), input=b"a" * MIB)
+        await connection.run(write % ("", 1), input=b"b" * MIB)
+        await asyncio.gather(connection.run(write % ("", 2), input=b"c" * MIB), return_exceptions=True)
+    await until(lambda: machine.state == "bootstrap" and machine.host_key != before)
+    assert machine.disks["nvme0n1"].read(0, 3 * MIB) == b"a" * MIB + bytes(2 * MIB)
 
 
 async def test_never_come_back(lab, until):
