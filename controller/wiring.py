@@ -49,14 +49,14 @@ class Wiring:
     def ssh_public_key(self) -> str:
         from controller.adapters.ssh_keys import ensure_key
 
-        return ensure_key(self.home.ssh_key)
+        return ensure_key(self.home.create().ssh_key)
 
     @cached_property
     def ssh(self) -> "Ssh":
         from controller.adapters.ssh import AsyncSsh
         from controller.adapters.ssh_keys import ensure_key
 
-        ensure_key(self.home.ssh_key)
+        ensure_key(self.home.create().ssh_key)
         return AsyncSsh(self.home.ssh_key, self.home.known_hosts)
 
     @cached_property

@@ -23,7 +23,7 @@ def lab_up(
 ) -> LabInfo:
     """Starts one site of machines per entry of `counts` and pins their host keys: the lab is its own console,
     so it may. Idempotent: a lab that runs is only read. The site file is `lab_site_file(home)`."""
-    root = services.home.root
+    root = services.home.create().root
     spec = LabSpec(
         mixed=tuple(counts),
         seed=str(seed or root),  # two homes must not fight for addresses

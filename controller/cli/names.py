@@ -55,8 +55,8 @@ def check_at_start(app: App) -> None:
     if foreign:
         raise StoreError(sentence(foreign), fix=FIX)
     with suppress(OSError):  # a home that can't be written only costs the time of looking again
-        with os.fdopen(os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(key)
+        marker.touch(mode=0o600)
+        marker.write_text(key, encoding="ascii")
 
 
 def _key() -> str:

@@ -42,8 +42,12 @@ def follower(app: App, queries: Queries, names: Sequence[str], *, after: int) ->
     return LineFollower(queries, after, _say)
 
 
+_WORDS = {"StepStarted": " …", "StepFinished": ": done"}
+
+
 def _say(event: EventView) -> None:
-    click.echo(f"{clean(event.at, 32)[11:19]}  {clean(event.subject, 80)}: {clean(event.message)}")
+    word = _WORDS.get(event.kind, "")
+    click.echo(f"{clean(event.at, 32)[11:19]}  {clean(event.subject, 80)}: {clean(event.message)}{word}")
 
 
 class LineFollower:

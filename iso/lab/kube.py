@@ -44,9 +44,12 @@ class KubeServer:
         self._server = await asyncio.start_server(
             self._serve, self._machine.address, self._machine.kube_port, ssl=context
         )
+        self._cluster.api_servers += 1
+        self._cluster.signal.fire()
 
     async def stop(self) -> None:
         if self._server is not None:
+            self._cluster.api_servers -= 1
             self._server.close()
             for writer in list(self._open):
                 writer.transport.abort()  # its handler then reads the end of the stream

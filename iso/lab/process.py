@@ -78,7 +78,7 @@ class Lab:
             first = errors.exceptions[0]
             raise OperatorError(
                 f"the lab's addresses can't be used: {first}",
-                fix="another lab may run on them: stop it, or choose another --seed or --base-address",
+                fix="another lab may run on them: stop it, or choose another --seed",
             ) from first
         self.ready = True
         _log.info("%d machines are up", len(self.machines))

@@ -134,7 +134,7 @@ def layout(spec: LabSpec) -> tuple[MachineSpec, ...]:
 
 
 def _network(seed: str, sites: int) -> tuple[int, int]:
-    """Second number, and third number of the first site: one of some 50,000 places, so that labs seldom meet."""
+    """Second number, and third number of the first site: one of some 50,000 places, so labs seldom meet."""
     digest = hashlib.sha256(seed.encode()).digest()
     return 32 + int.from_bytes(digest[:4], "big") % 219, 1 + int.from_bytes(digest[4:8], "big") % (
         251 - sites

@@ -1,75 +1,59 @@
-"""A lab and a controller home for end-to-end tests. Everything goes through the program, as a user would."""
+"""Labs and controller homes for end-to-end tests. Everything goes through the program, as a user would.
 
-import json
+`farm` is one lab of one-node sites for all tests of a worker: each case takes a machine of its own and gets a
+controller home of its own. `make_lab` starts a lab for one test. Nothing is shared but machines not yet used.
+"""
+
+import itertools
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-CTO = str(Path(sys.executable).with_name("cto"))
-Cto = Callable[..., subprocess.CompletedProcess[str]]
+from tests.e2e.harness import Case, Farm, LabHome
+
+MACHINES = 140  # the most that one worker can use up when it gets every case
 
 
-def run_cto(home: Path, *args: str, env: dict[str, str] | None = None, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [CTO, *args],
-        env={**os.environ, "CTO_HOME": str(home), **(env or {})},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-
-
-def last_json(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    return json.loads(done.stdout.strip().splitlines()[-1])
-
-
-class LabHome:
-    """One `$CTO_HOME` with a running lab in it."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-
-    @property
-    def site(self) -> str:
-        return str(self.home / "lab" / "site.yaml")
-
-    def cto(self, *args: str, env: dict[str, str] | None = None, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-        return run_cto(self.home, *args, env=env, timeout=timeout)
-
-    def ok(self, *args: str, env: dict[str, str] | None = None, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-        done = self.cto(*args, env=env, timeout=timeout)
-        assert done.returncode == 0, f"cto {' '.join(args)} → {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-        return done
-
-    def log(self, machine: str) -> list[dict[str, Any]]:
-        """What the lab's machine was asked and did."""
-        from iso.lab import client
-
-        return list(client.command(self.home, {"op": "log", "machine": machine})["log"])
+@pytest.fixture(scope="session")
+def farm() -> Iterator[Farm]:
+    """One lab process with many one-node sites; ended with the session."""
+    made = Farm.start(Path(tempfile.mkdtemp(prefix="cto-farm-")), MACHINES)
+    yield made
+    made.stop()
 
 
 @pytest.fixture
-def make_lab(worker_id: str) -> Iterator[Callable[..., LabHome]]:
-    """`make_lab([4, 1])`: a lab of two sites. Taken down afterwards."""
-    made: list[LabHome] = []
+def case(farm: Farm) -> Iterator[Case]:
+    """A machine nobody used yet, and a home that knows only this one."""
+    taken = farm.take()
+    yield taken
+    taken.close()
 
-    def build(counts: list[int], *extra: str) -> LabHome:
-        home = Path(tempfile.mkdtemp(prefix="cto-e2e-"))
-        lab = LabHome(home)
+
+@pytest.fixture
+def make_lab() -> Iterator[Callable[..., LabHome]]:
+    """`make_lab("4,1")`: a lab of two sites with its own home. Taken down afterwards."""
+    made: list[LabHome] = []
+    numbers = itertools.count()
+
+    def build(mixed: str, *extra: str) -> LabHome:
+        lab = LabHome(Path(tempfile.mkdtemp(prefix="cto-e2e-")))
         made.append(lab)
-        lab.ok("lab", "up", "--counts", ",".join(map(str, counts)), *extra)
+        lab.up(mixed, *extra, seed=f"{lab.home}/{next(numbers)}")
         return lab
 
     yield build
     for lab in made:
         lab.cto("lab", "down")
         shutil.rmtree(lab.home, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_inherited_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the developer's shell says must not reach the program under test."""
+    for name in [n for n in os.environ if n.startswith("CTO_")]:
+        monkeypatch.delenv(name)

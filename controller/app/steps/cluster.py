@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from controller.app.access import keep_access
 from controller.app.context import ClusterJob, NodeJob
 from controller.app.ports import EtcdMember
 from controller.app.steps.base import Patience, Record
@@ -77,7 +78,7 @@ class FetchAccess:
 
         patience = Patience(job.services.clock, 300)
         kubeconfig = await patience.until(fetched, where=job.cluster.name, fix=_AGAIN)
-        job.services.store.put_secret(f"cluster/{job.cluster.name}/kubeconfig", kubeconfig)
+        keep_access(job.services, job.cluster.name, kubeconfig)
         return {}
 
     async def observe(self, job: ClusterJob) -> Record | None:

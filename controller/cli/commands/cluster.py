@@ -61,11 +61,11 @@ def _access(kind: str, hint: str) -> click.Command:
     @click.option("--stdout", is_flag=True, help="Print its contents: they are a secret.")
     @pass_app
     def fetch(app: App, name: str, out: Path | None, stdout: bool) -> None:
+        from controller.app.access import access_file
+
         with app.services() as services:
             _find(services.queries.clusters(), name)
-            path = services.home.access(name) / kind
-        if not path.is_file():
-            raise OperatorError(f"its {kind} was not fetched yet", where=name, fix="cto apply fetches it")
+            path = access_file(services, name, kind)
         if stdout:
             click.echo(path.read_text(encoding="utf-8"), nl=False)
             return

@@ -14,6 +14,7 @@ from controller.cli.text import clean, clean_block
 from web.ports import EXIT_DONE, EXIT_INPUT
 
 _WIDTH = 86  # of wrapped lines, without their indentation
+_GLUE = "\x1f"
 
 
 @command("plan", example="cto plan -f site.yaml --cluster berlin")
@@ -122,7 +123,8 @@ def _steps(subject: Mapping[str, Any]) -> None:
         f"{'! ' if step['disruptive'] else ''}{clean(step['title'])} ({human_seconds(step['seconds'])})"
         for step in subject["steps"]
     ]
-    lines = textwrap.wrap(" · ".join(each), _WIDTH, break_long_words=False)
+    glued = " · ".join(text.replace(" ", _GLUE) for text in each)  # so that only whole steps are wrapped
+    lines = [line.replace(_GLUE, " ") for line in textwrap.wrap(glued, _WIDTH, break_long_words=False)]
     _field("steps", f"{len(subject['steps'])}, about {total}")
     for line in lines:
         click.echo(f"{'':<14}{line}")

@@ -65,12 +65,12 @@ class ApiServer:
         self._maintenance = maintenance
         self._server: _Server | None = None
 
-    async def start(self, context: ssl.SSLContext) -> "ApiServer":
-        self._server = _Server(_Routes(self._instance))
-        listen(self._server, RecvRequest, self._authorize)
+    async def start(self, context: ssl.SSLContext) -> None:
+        server = _Server(_Routes(self._instance))
+        listen(server, RecvRequest, self._authorize)
         machine = self._instance.machine
-        await self._server.start(machine.address, machine.talos_port, ssl=context)
-        return self
+        await server.start(machine.address, machine.talos_port, ssl=context)
+        self._server = server
 
     async def stop(self) -> None:
         if self._server is not None:

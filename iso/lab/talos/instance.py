@@ -70,8 +70,7 @@ class TalosInstance:
         if self._api is not None:
             await self._api.stop()
             self._api = None
-        if self._kube is not None and self.cluster is not None:
-            self.cluster.api_servers -= 1
+        if self._kube is not None:
             await self._kube.stop()
             self._kube = None
 
@@ -103,9 +102,10 @@ class TalosInstance:
     async def _maintenance(self) -> MachineConfig:
         self.stage = "maintenance"
         pair = pki.self_signed(self.shared.clock.now(), (self.machine.address,))
-        self.machine.log("talos-maintenance", fingerprint=pki.fingerprint(pair.crt))
         self._delivered = asyncio.get_running_loop().create_future()
-        self._api = await ApiServer(self, maintenance=True).start(pki.server_context(pair, alpn="h2"))
+        self._api = ApiServer(self, maintenance=True)
+        await _whole(self._api.start(pki.server_context(pair, alpn="h2")))
+        self.machine.log("talos-maintenance", fingerprint=pki.fingerprint(pair.crt))
         self.shared.signal.fire()
         config = await self._delivered
         self._delivered = None
@@ -139,7 +139,8 @@ class TalosInstance:
         sans = (self.machine.address, "127.0.0.1", self.hostname, *config.cert_sans)
         pair = pki.issue(ca, now=self.shared.clock.now(), common_name=self.hostname, sans=sans)
         context = pki.server_context(pair, client_ca=config.ca_crt, alpn="h2")
-        self._api = await ApiServer(self, maintenance=False).start(context)
+        self._api = ApiServer(self, maintenance=False)
+        await _whole(self._api.start(context))
         self.services["apid"] = "Running/healthy"
         if config.control_plane:
             self.services["trustd"] = "Running/healthy"
@@ -192,11 +193,8 @@ class TalosInstance:
         cluster = self._cluster(config)
         await self.shared.signal.until(cluster.has_quorum)
         await self.shared.clock.sleep(self.shared.timings.kube)
-        server = KubeServer(cluster, self.machine, config, self.shared.clock)
-        await server.start()
-        self._kube = server
-        cluster.api_servers += 1
-        self.shared.signal.fire()
+        self._kube = KubeServer(cluster, self.machine, config, self.shared.clock)
+        await _whole(self._kube.start())
 
     async def _run_kubelet(self, config: MachineConfig) -> None:
         self.services["cri"] = self.services["kubelet"] = "Running/healthy"
@@ -289,3 +287,13 @@ class TalosInstance:
     async def _go_down(self, off: bool) -> None:
         await self.shared.clock.sleep(self.shared.timings.down)
         await (self.machine.power_off() if off else self.machine.reboot())
+
+
+async def _whole(work: Coroutine[Any, Any, None]) -> None:
+    """To its end, even if cancelled meanwhile: a server that was half started would keep its port."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

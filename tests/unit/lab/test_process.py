@@ -61,7 +61,7 @@ def test_addresses_that_are_taken_give_a_clear_error(home, spec, tmp_path):
     client.start(home, spec(mixed=(1,)))
     with pytest.raises(OperatorError, match="addresses can't be used") as caught:
         client.start(tmp_path, spec(mixed=(1,)))
-    assert "--base-address" in caught.value.fix
+    assert "--seed" in caught.value.fix
 
 
 def test_a_killed_lab_can_start_again_and_keeps_its_disks(home, spec):

@@ -1,5 +1,7 @@
 """The lab's Talos between power-on and its API: where the configuration comes from, and what becomes of the disk."""
 
+import asyncio
+
 import pytest
 
 from controller.adapters.talos import GrpcTalosApi
@@ -151,7 +153,7 @@ async def test_maintenance_mode_takes_a_configuration_and_little_else(site):
     secrets = bundle()
     machine = site.machine("n1")
     await machine.boot()
-    await site.until(lambda: machine.instance.stage == "maintenance" and machine.instance._api is not None)
+    await site.until(lambda: machine.seen("talos-maintenance"))
     assert machine.seen("talos-maintenance")[0]["fingerprint"]
     with pytest.raises(NodeError, match="maintenance"):
         async with connect(machine, identity(secrets)):
@@ -380,3 +382,21 @@ async def test_a_tried_configuration_goes_back_by_itself(site):
         assert machine.instance.hostname == "tried"
         assert b"before" in storage.read_record(machine.disk, "STATE")["config"].encode()
     await site.until(lambda: machine.instance.hostname == "before")
+
+
+async def test_power_may_go_at_any_moment_and_the_ports_are_free_again(site):
+    secrets = bundle()
+    machine = site.machine("n1", config=config(secrets))
+    steps = 0
+    while True:
+        machine.instance = await site.world.boot(machine, machine.disk)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        up_now = machine.instance.services.get("etcd") == "Preparing/unknown"
+        await machine.instance.stop()
+        steps += 1
+        if up_now:
+            break
+    assert steps > 3
+    await up(site, machine)
+    assert not machine.seen("talos-crash")
