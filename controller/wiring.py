@@ -1,4 +1,7 @@
-"""The composition root: the only place that builds adapters. Decides nothing; every part is made at its first use."""
+"""The composition root: the only place that builds adapters.
+
+Decides nothing; every part is made at its first use.
+"""
 
 import asyncio
 import secrets

@@ -81,7 +81,10 @@ class Unreachable(NodeError):
 
 
 class HostKeyMismatch(NodeError):
-    """The node answered with another host key than the one pinned. Never retried, never replaced by itself."""
+    """The node answered with another host key than the one pinned.
+
+    Never retried, never replaced by itself.
+    """
 
     slug = "key-mismatch"
 

@@ -12,7 +12,10 @@ Role = Literal["controlplane", "worker", "appliance"]
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """Which Talos image a node gets. `url` may be https://, file:// or a path; `sha256` is of the file as fetched."""
+    """Which Talos image a node gets.
+
+    `url` may be https://, file:// or a path; `sha256` is of the file as fetched.
+    """
 
     talos: str  # "1.13.9"
     schematic: str = ""  # image factory schematic id, 64 hex digits; empty: predicted from `extensions`

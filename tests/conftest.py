@@ -44,12 +44,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons: Counter[str] = Counter()
     for report in terminalreporter.stats.get("skipped", []):
-        reasons[report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else str(report.longrepr)] += 1
+        reasons[
+            report.longrepr[2].removeprefix("Skipped: ")
+            if isinstance(report.longrepr, tuple)
+            else str(report.longrepr)
+        ] += 1
     terminalreporter.section("what was skipped, and why")
     if not reasons:
         terminalreporter.write_line("nothing was skipped")
     for reason, count in reasons.most_common():
-        terminalreporter.write_line(f"{count} × {reason}")
+        terminalreporter.write_line(f"{count}: {reason}")
 
 
 @pytest.fixture

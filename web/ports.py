@@ -96,7 +96,7 @@ class RunView:
 class EventView:
     id: int  # rises by at least one; the cursor of `events(after)`
     at: str
-    kind: str  # NodeSeen, FactsTaken, PlanMade, StepStarted, StepFinished, StepFailed, ClusterBootstrapped, Verified…
+    kind: str  # FactsTaken, PlanMade, StepStarted, StepFinished, StepFailed, ClusterBootstrapped, Verified…
     subject: str  # "node/kn-cp-1", "cluster/kn", "run/…", "controller"
     message: str
     data: Mapping[str, Any] = field(default_factory=dict)

@@ -1,4 +1,6 @@
-"""Kubeconfig and talosconfig of a cluster as 0600 files in the home. The sealed copy in the store is the original.
+"""Kubeconfig and talosconfig of a cluster as 0600 files in the home.
+
+The sealed copy in the store is the original.
 
 Fetches nothing: step `fetch-access` does.
 """

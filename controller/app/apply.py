@@ -1,6 +1,7 @@
 """Orders a run and sees it to its end: as the engine if nobody else is, else by following the engine.
 
-Two commands at once never act twice: runs wait in the store, and whoever holds the engine lock does them in order.
+Two commands at once never act twice: runs wait in the store, and whoever holds the engine lock does them
+in order.
 """
 
 import asyncio
@@ -23,7 +24,8 @@ def submit(
     services: Services, texts: Mapping[str, str], selection: Selection, *, actor: str, kind: str = "apply"
 ) -> str:
     """Declares what the files say and queues the run; returns its id. The texts travel in the run, so that
-    another process can carry it out and a later edit of a file does not change a queued run."""
+    another process can carry it out and a later edit of a file does not change a queued run.
+    """
     services.store.declare(load_files(texts).fleet, actor=actor)
     return services.store.queue_run(kind, selection.to_dict(), actor=actor, options={"texts": dict(texts)})
 
@@ -57,13 +59,16 @@ async def _ticking(services: Services, on_update: Callable[[], None]) -> None:
 
 def begin_engine(services: Services) -> None:
     """What a new engine does first: raise the epoch, and close what an engine that died left open. Those
-    steps are not known to be done: their next attempt observes before it acts."""
+    steps are not known to be done: their next attempt observes before it acts.
+    """
     store = services.store
     store.start_engine(os.getpid())
     for step in store.open_steps():
         store.finish(step, outcome="indeterminate", detail={"what": "the controller ended during this step"})
     for run in store.interrupted_runs():
-        store.finish_run(run.id, "cancelled", {"what": "the controller ended; run the command again to resume"})
+        store.finish_run(
+            run.id, "cancelled", {"what": "the controller ended; run the command again to resume"}
+        )
 
 
 async def work(services: Services, *, until: str = "") -> None:
@@ -86,7 +91,9 @@ async def _one(services: Services, row: RunRow) -> None:
         verdict = await task
     except asyncio.CancelledError:
         asked = services.store.requested_cancel(row.id)
-        services.store.finish_run(row.id, "cancelled", {"what": asked or "stopped by its operator; run it again to resume"})
+        services.store.finish_run(
+            row.id, "cancelled", {"what": asked or "stopped by its operator; run it again to resume"}
+        )
         if not asked:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -96,7 +103,9 @@ async def _one(services: Services, row: RunRow) -> None:
         if isinstance(error, StoreError):
             raise
     else:
-        services.store.finish_run(row.id, verdict.state, {"done": verdict.done, "failed": dict(verdict.failed)})
+        services.store.finish_run(
+            row.id, verdict.state, {"done": verdict.done, "failed": dict(verdict.failed)}
+        )
     finally:
         watcher.cancel()
 

@@ -48,7 +48,9 @@ class ClusterGate:
             for waiter in waiters:
                 waiter.cancel()
         if not event.is_set():
-            raise CheckFailed(self.reason, where=self.cluster, fix="mend that first, then run cto apply again")
+            raise CheckFailed(
+                self.reason, where=self.cluster, fix="mend that first, then run cto apply again"
+            )
 
 
 @dataclass(slots=True)

@@ -99,12 +99,24 @@ def stop_demo(home: Path) -> bool:
 
 
 def start_page(home: Path, port: int, *, seconds: float = 20) -> str:
-    """Starts `cto serve` as a process of its own; its URL once it answers. Raises TransportError if it does not."""
+    """Starts `cto serve` as a process of its own; its URL once it answers.
+
+    Raises TransportError if it does not.
+    """
     log = home / "logs" / "serve.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from controller.cli.main import main; main()", "serve", "--port", str(port), "--output", "json"],
+            [
+                sys.executable,
+                "-c",
+                "from controller.cli.main import main; main()",
+                "serve",
+                "--port",
+                str(port),
+                "--output",
+                "json",
+            ],
             env={**os.environ, "CTO_HOME": str(home)},
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -1,4 +1,7 @@
-"""What one node is to become, from its site file, its stored facts and its cluster's secrets. Touches no machine."""
+"""What one node is to become, from its site file, its stored facts and its cluster's secrets.
+
+Touches no machine.
+"""
 
 import asyncio
 import secrets
@@ -103,7 +106,8 @@ def bundle_of(services: Services, cluster: str) -> SecretsBundle:
 
 async def ensure_bundles(services: Services, clusters: Iterable[str]) -> None:
     """Makes and seals the secrets of clusters that have none (ADR 6). Keys are made in threads: an RSA key
-    takes up to seconds, and the loop has other things to do."""
+    takes up to seconds, and the loop has other things to do.
+    """
     missing = [c for c in dict.fromkeys(clusters) if not services.store.has_secret(_secrets_name(c))]
     now = services.clock.now()
     made = await asyncio.gather(
@@ -130,7 +134,9 @@ def desire(services: Services, fleet: Fleet, node: Node) -> Desired:
     row = services.store.node(node.name)
     facts = stored_facts(services, node.name)
     if row is None or facts is None:
-        missing = Refusal("its hardware is not known", f"gather its facts: cto facts gather --node {node.name}")
+        missing = Refusal(
+            "its hardware is not known", f"gather its facts: cto facts gather --node {node.name}"
+        )
         return Desired(node, None, refusals=(missing,))
     node = replace(node, address=node.address or row.address)
     try:

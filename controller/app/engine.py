@@ -20,7 +20,9 @@ ATTEMPTS = 3  # of one step in one run, for errors that may pass
 J = TypeVar("J", NodeJob, ClusterJob)
 
 
-async def perform(services: Services, run: str, kind: Kind, name: str, step: str, code: Any, job: Any) -> None:
+async def perform(
+    services: Services, run: str, kind: Kind, name: str, step: str, code: Any, job: Any
+) -> None:
     """One attempt at one step. Raises what the step raised, after recording it."""
     crash_point(step, "before_intent")
     intent: Mapping[str, Any] = await code.intent(job)
@@ -90,8 +92,11 @@ def _tell(job: NodeJob) -> None:
 
 
 async def drive_cluster(job: ClusterJob, *, whole: bool, again: bool) -> None:
-    """Takes one cluster to READY. `whole`: every member is in this run or ready already, so that the cluster can be
-    verified; `again`: a READY one whose members change is verified afresh."""
+    """Takes one cluster to READY.
+
+    `whole`: every member is in this run or ready already, so that the cluster can be
+    verified; `again`: a READY one whose members change is verified afresh.
+    """
     state = ClusterState(job.row.state)
     order = [t.source for t in CLUSTER_TRANSITIONS]
     if state in (ClusterState.BOOTSTRAPPED, ClusterState.ACCESSIBLE, ClusterState.READY):

@@ -1,7 +1,11 @@
-"""The lab from the controller's side: start it, take over its pins, name its site file. Simulates nothing itself."""
+"""The lab from the controller's side: start it, take over its pins, name its site file.
+
+Simulates nothing itself.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from controller.app.services import Services
 from iso.lab import client
@@ -11,6 +15,7 @@ from iso.lab.spec import LabInfo, LabSpec
 
 TALOS, KUBERNETES = "1.13.9", "1.36.3"
 ACTOR = "lab"
+ARCHES: tuple[Literal["amd64", "arm64"], ...] = ("amd64", "arm64")
 
 
 def lab_up(
@@ -22,7 +27,8 @@ def lab_up(
     boot_seconds: float = 0.5,
 ) -> LabInfo:
     """Starts one site of machines per entry of `counts` and pins their host keys: the lab is its own console,
-    so it may. Idempotent: a lab that runs is only read. The site file is `lab_site_file(home)`."""
+    so it may. Idempotent: a lab that runs is only read. The site file is `lab_site_file(home)`.
+    """
     root = services.home.create().root
     spec = LabSpec(
         mixed=tuple(counts),
@@ -32,8 +38,10 @@ def lab_up(
         boot_seconds=boot_seconds,
     )
     info = client.start(root, spec)
-    arches = sorted({machine.arch for machine in info.machines})
-    images = {arch: write_image(client.folder(root) / "images", TALOS, arch) for arch in arches}
+    present = {machine.arch for machine in info.machines}
+    images = {
+        arch: write_image(client.folder(root) / "images", TALOS, arch) for arch in ARCHES if arch in present
+    }
     lab_site_file(root).write_text(site_file(info, images=images, kubernetes=KUBERNETES), encoding="utf-8")
     pin_lab(services, info)
     return info

@@ -1,10 +1,10 @@
 """`cto plan`: asks the machines that can be asked, then lets `core.plan` decide. Changes no machine.
 
-It writes three things to the store: what the files declare, fresh facts, and a cluster's secrets at its first plan (ADR 6).
+It writes three things to the store: what the files declare, fresh facts, and a cluster's secrets at its
+first plan (ADR 6).
 """
 
 import asyncio
-import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,7 +13,16 @@ from controller.app.desired import Desired, desire, ensure_bundles
 from controller.app.gather import gather
 from controller.app.run import minting
 from controller.app.services import Services
-from controller.core.plan import ClusterPlan, NodeInputs, NodePlan, Plan, Refusal, assemble, plan_cluster, plan_node
+from controller.core.plan import (
+    ClusterPlan,
+    NodeInputs,
+    NodePlan,
+    Plan,
+    Refusal,
+    assemble,
+    plan_cluster,
+    plan_node,
+)
 from controller.store import NodeRow
 from facts.registry import machine_facts
 from inventory.errors import FleetError
@@ -38,7 +47,10 @@ async def make_plan(services: Services, resolved: Resolved, selection: Selection
     clusters = _clusters(services, fleet, nodes)
     warnings = [str(w) for w in resolved.warnings]
     warnings += [f"{name}: no longer in the site files; nothing is done to it" for name in declared.missing]
-    warnings += [f"{name}: the file pins another host key than the one trusted; the trusted one is kept" for name in declared.conflicts]
+    warnings += [
+        f"{name}: the file pins another host key than the one trusted; the trusted one is kept"
+        for name in declared.conflicts
+    ]
     return assemble(_without_control_plane(nodes, clusters), clusters, warnings=warnings)
 
 
@@ -46,7 +58,9 @@ async def _refresh(services: Services, nodes: Sequence[Node]) -> dict[str, Fleet
     """Fresh facts of the machines that still run the bootstrap environment, one round trip each."""
     rows = [r for r in (services.store.node(n.name) for n in nodes) if r and r.host_key and r.state in _NEW]
     failed: dict[str, FleetError] = {}
-    async for answer in gather(services.ssh, [target_of(r) for r in rows], machine_facts(), clock=services.clock):
+    async for answer in gather(
+        services.ssh, [target_of(r) for r in rows], machine_facts(), clock=services.clock
+    ):
         if answer.facts is None:
             failed[answer.target.name] = answer.error or FleetError("no answer")
             continue
@@ -58,11 +72,17 @@ async def _refresh(services: Services, nodes: Sequence[Node]) -> dict[str, Fleet
 async def _plan_one(services: Services, fleet: Fleet, node: Node, error: FleetError | None) -> NodePlan:
     row = services.store.node(node.name)
     state = NodeState(row.state) if row else NodeState.DECLARED
-    inputs = NodeInputs(node.name, node.site, node.cluster, node.role, state, pinned=bool(row and row.host_key))
+    inputs = NodeInputs(
+        node.name, node.site, node.cluster, node.role, state, pinned=bool(row and row.host_key)
+    )
     if row is None or not row.host_key or state is NodeState.RESET:
         return plan_node(inputs)
     if error is not None:
-        return plan_node(replace(inputs, refusals=(Refusal(error.what, error.fix or "check the machine's power and network"),)))
+        return plan_node(
+            replace(
+                inputs, refusals=(Refusal(error.what, error.fix or "check the machine's power and network"),)
+            )
+        )
     desired = desire(services, fleet, node)
     inputs = replace(
         inputs,
@@ -103,7 +123,9 @@ async def _what_changes(
         async with job.talos() as talos:
             tried = await talos.apply_configuration(desired.config.text.encode(), mode="AUTO", dry_run=True)
     except FleetError as error:
-        return replace(inputs, config_diff=text, refusals=(Refusal(error.what, error.fix or "see cto node show"),))
+        return replace(
+            inputs, config_diff=text, refusals=(Refusal(error.what, error.fix or "see cto node show"),)
+        )
     reboot = "needs a reboot" if tried.mode == "REBOOT" else "no reboot"
     return replace(inputs, config_diff=text, reboot=reboot)
 

@@ -20,7 +20,8 @@ class Clock(Protocol):
 @dataclass(frozen=True, slots=True)
 class Target:
     """How one machine's bootstrap environment is reached. `host_key` is the pinned OpenSSH public key
-    ("ssh-ed25519 AAAA…"); there is no connection without one."""
+    ("ssh-ed25519 AAAA…"); there is no connection without one.
+    """
 
     name: str
     address: str
@@ -42,10 +43,17 @@ class Ssh(Protocol):
     """Connections are pinned, pooled by target and kept open until `close`."""
 
     async def run(
-        self, target: Target, command: str, *, stdin: bytes = b"", deadline: float = 60, max_bytes: int = 256 * 1024
+        self,
+        target: Target,
+        command: str,
+        *,
+        stdin: bytes = b"",
+        deadline: float = 60,
+        max_bytes: int = 256 * 1024,
     ) -> Completed:
         """Raises Unreachable (also when the deadline, in seconds, passes) or HostKeyMismatch.
-        A non-zero status is returned, not raised."""
+        A non-zero status is returned, not raised.
+        """
         ...
 
     async def stream(
@@ -58,12 +66,14 @@ class Ssh(Protocol):
         deadline: float,
     ) -> Completed:
         """As `run`, with standard input from `chunks` under back-pressure; `sent(n)` after every n bytes
-        accepted by the transport."""
+        accepted by the transport.
+        """
         ...
 
     def forward(self, target: Target, port: int) -> AbstractAsyncContextManager[tuple[str, int]]:
         """A local (host, port) that leads to the target's `port`, through its jump host if it has one
-        (without a jump host: the target's own address)."""
+        (without a jump host: the target's own address).
+        """
         ...
 
     async def close(self) -> None: ...
@@ -83,7 +93,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class RunnerEvent:
-    """`kind`: started, operation (name, changed, ok), output (line), result (ok, changed, data), error (what, fix)."""
+    """`kind`: started, operation (name, changed, ok), output (line), result (ok, changed, data), error
+    (what, fix).
+    """
 
     job: str
     kind: Literal["started", "operation", "output", "result", "error"]
@@ -109,7 +121,8 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class MachineStatus:
-    stage: str  # booting, installing, maintenance, running, rebooting, shutting-down, resetting, upgrading, unknown
+    # booting, installing, maintenance, running, rebooting, shutting-down, resetting, upgrading, unknown
+    stage: str
     ready: bool
     unmet: tuple[str, ...] = ()  # "name: reason"
 
@@ -158,11 +171,16 @@ class TalosNode(Protocol):
         ...
 
     async def apply_configuration(
-        self, document: bytes, *, mode: Literal["AUTO", "NO_REBOOT", "STAGED", "TRY"] = "AUTO", dry_run: bool = False
+        self,
+        document: bytes,
+        *,
+        mode: Literal["AUTO", "NO_REBOOT", "STAGED", "TRY"] = "AUTO",
+        dry_run: bool = False,
     ) -> Applied: ...
     async def bootstrap(self) -> bool:
         """True if etcd was started by this call, False if it had been started before (AlreadyExists).
-        Raises `NotYet` (retryable) for FailedPrecondition."""
+        Raises `NotYet` (retryable) for FailedPrecondition.
+        """
         ...
 
     async def etcd_members(self) -> Sequence[EtcdMember]: ...

@@ -10,7 +10,8 @@ from inventory.lifecycle import NodeState, reset_path
 
 def describe_reset(services: Services, nodes: Sequence[Node]) -> list[str]:
     """One line per node. Raises RefusedError if none of them has anything to give up, or if a cluster
-    would lose its etcd quorum while other members stay."""
+    would lose its etcd quorum while other members stay.
+    """
     lines, doomed = [], []
     for node in nodes:
         row = services.store.node(node.name)
@@ -19,7 +20,8 @@ def describe_reset(services: Services, nodes: Sequence[Node]) -> list[str]:
             continue
         doomed.append(node)
         disk = row.record.get("disk", {})
-        what = f"{disk.get('path', 'its system disk')} ({disk.get('model') or 'unknown model'}, serial {disk.get('serial') or 'unknown'})"
+        model, serial = disk.get("model") or "unknown model", disk.get("serial") or "unknown"
+        what = f"{disk.get('path', 'its system disk')} ({model}, serial {serial})"
         lines.append(f"{node.name}: everything on {what}; {node.role} of cluster {node.cluster}")
     if not doomed:
         raise RefusedError("\n".join(lines), fix="there is nothing to reset; see cto node list")

@@ -1,6 +1,7 @@
 """Carries out one queued run (`apply` or `reset`): all clusters side by side, members of each side by side.
 
-Decides only who waits for whom; what happens to one node is `app.engine`'s matter, what should happen is the plan's.
+Decides only who waits for whom; what happens to one node is `app.engine`'s matter, what should happen is
+the plan's.
 """
 
 import asyncio
@@ -47,7 +48,9 @@ def minting(services: Services, cluster: str) -> Callable[[], Identity]:
         if not made or now - made[-1][0] > ADMIN_LIFETIME.total_seconds() / 2:
             bundle = bundle_of(services, cluster)
             now_utc = services.clock.now()
-            minted = mint_identity(bundle, now=now_utc, lifetime=ADMIN_LIFETIME, random_bytes=secrets.token_bytes)
+            minted = mint_identity(
+                bundle, now=now_utc, lifetime=ADMIN_LIFETIME, random_bytes=secrets.token_bytes
+            )
             made.append((now, Identity(minted.ca, minted.crt, minted.key)))
         return made[-1][1]
 
@@ -65,11 +68,15 @@ async def execute(services: Services, run_id: str, body: Mapping[str, Any]) -> V
     clusters = [c for c in resolved.fleet.clusters.values() if chosen & set(c.nodes)]
     await ensure_bundles(services, (c.name for c in clusters))
     drive = _reset_cluster if kind == "reset" else _apply_cluster
-    await asyncio.gather(*(drive(services, run_id, resolved.fleet, c, chosen, limits, outcome) for c in clusters))
+    await asyncio.gather(
+        *(drive(services, run_id, resolved.fleet, c, chosen, limits, outcome) for c in clusters)
+    )
     return outcome.verdict()
 
 
-def _jobs(services: Services, run: str, fleet: Fleet, cluster: Cluster, limits: Limits) -> tuple[NodeJob, ...]:
+def _jobs(
+    services: Services, run: str, fleet: Fleet, cluster: Cluster, limits: Limits
+) -> tuple[NodeJob, ...]:
     gate = ClusterGate(cluster.name)
     identity = minting(services, cluster.name)
     nodes = [n for n in fleet.nodes_of(cluster.name) if services.store.node(n.name) is not None]
@@ -77,7 +84,13 @@ def _jobs(services: Services, run: str, fleet: Fleet, cluster: Cluster, limits: 
 
 
 async def _apply_cluster(
-    services: Services, run: str, fleet: Fleet, cluster: Cluster, chosen: set[str], limits: Limits, outcome: Outcome
+    services: Services,
+    run: str,
+    fleet: Fleet,
+    cluster: Cluster,
+    chosen: set[str],
+    limits: Limits,
+    outcome: Outcome,
 ) -> None:
     jobs = _jobs(services, run, fleet, cluster, limits)
     work: dict[str, tuple[Transition, ...] | None] = {}
@@ -98,7 +111,9 @@ async def _apply_cluster(
         for name in cluster.nodes
         for row in [services.store.node(name)]
     )
-    watcher = asyncio.ensure_future(_one_cluster(cluster_job, any(path != () for path in work.values()), whole, outcome))
+    watcher = asyncio.ensure_future(
+        _one_cluster(cluster_job, any(path != () for path in work.values()), whole, outcome)
+    )
     await _settle(cluster_job, tasks, watcher, outcome)
 
 
@@ -158,7 +173,10 @@ async def _one_cluster(job: ClusterJob, changes: bool, whole: bool, outcome: Out
 
 
 async def _settle(
-    job: ClusterJob, tasks: Mapping[str, "asyncio.Future[None]"], watcher: "asyncio.Future[None]", outcome: Outcome
+    job: ClusterJob,
+    tasks: Mapping[str, "asyncio.Future[None]"],
+    watcher: "asyncio.Future[None]",
+    outcome: Outcome,
 ) -> None:
     """Waits for all; wakes those who wait for something that can't come any more."""
     planes = [tasks[m.node.name] for m in job.control_planes if m.node.name in tasks]
@@ -184,18 +202,26 @@ async def _settle(
 
 
 async def _reset_cluster(
-    services: Services, run: str, fleet: Fleet, cluster: Cluster, chosen: set[str], limits: Limits, outcome: Outcome
+    services: Services,
+    run: str,
+    fleet: Fleet,
+    cluster: Cluster,
+    chosen: set[str],
+    limits: Limits,
+    outcome: Outcome,
 ) -> None:
     """One after the other, workers first: each control plane leaves etcd before the next one does."""
     jobs = [j for j in _jobs(services, run, fleet, cluster, limits) if j.node.name in chosen]
     jobs.sort(key=lambda j: j.node.role != "worker")
     for job in jobs:
         await _one_node(job, reset_path(job.state), outcome)
-    _forget_empty(services, cluster, outcome)
+    _forget_empty(services, cluster)
 
 
-def _forget_empty(services: Services, cluster: Cluster, outcome: Outcome) -> None:
+def _forget_empty(services: Services, cluster: Cluster) -> None:
     """A cluster without any member left is planned again, so that it can be bootstrapped anew."""
     rows: Sequence[Any] = [services.store.node(name) for name in cluster.nodes]
     if all(r is None or r.state in (NodeState.RESET, NodeState.DECLARED, NodeState.PINNED) for r in rows):
-        services.store.move_cluster(cluster.name, ClusterState.PLANNED, reason="all members were reset", actor="engine")
+        services.store.move_cluster(
+            cluster.name, ClusterState.PLANNED, reason="all members were reset", actor="engine"
+        )

@@ -10,14 +10,24 @@ from controller.store import EngineLock
 
 
 async def serve(
-    services: Services, app: Callable[..., Any], *, port: int, started: Callable[[str], None], host: str = "127.0.0.1"
+    services: Services,
+    app: Callable[..., Any],
+    *,
+    port: int,
+    started: Callable[[str], None],
+    host: str = "127.0.0.1",
 ) -> None:
-    """Runs until cancelled. `app` is the ASGI application. Raises BusyError (with the pid) if another engine is at work."""
+    """Runs until cancelled.
+
+    `app` is the ASGI application. Raises BusyError (with the pid) if another engine is at work.
+    """
     import uvicorn
 
     with EngineLock.acquire(services.home):
         begin_engine(services)
-        config = uvicorn.Config(app, host=host, port=port, log_level="warning", lifespan="on", timeout_graceful_shutdown=3)
+        config = uvicorn.Config(
+            app, host=host, port=port, log_level="warning", lifespan="on", timeout_graceful_shutdown=3
+        )
         server = uvicorn.Server(config)
         pages = asyncio.ensure_future(server.serve())
         engine = asyncio.ensure_future(work(services))

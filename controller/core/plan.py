@@ -189,11 +189,19 @@ def _decide(node: NodeInputs) -> tuple[Change, tuple[StepPlan, ...], tuple[Refus
 
 def plan_node(node: NodeInputs) -> NodePlan:
     """Decides what happens to one node. Upgrades are not decided here: a READY node whose version
-    differs gets a note, since changing a version needs a rollout."""
+    differs gets a note, since changing a version needs a rollout.
+    """
     change, steps, refusals = _decide(node)
     notes = node.notes
-    if node.state is NodeState.READY and node.installed_talos and node.talos not in ("", node.installed_talos):
-        notes = (*notes, f"runs Talos {node.installed_talos}; the file says {node.talos}: versions change by rollout")
+    if (
+        node.state is NodeState.READY
+        and node.installed_talos
+        and node.talos not in ("", node.installed_talos)
+    ):
+        notes = (
+            *notes,
+            f"runs Talos {node.installed_talos}; the file says {node.talos}: versions change by rollout",
+        )
     return NodePlan(
         name=node.name,
         site=node.site,
@@ -234,7 +242,9 @@ def plan_cluster(
     refusals: tuple[Refusal, ...] = ()
     if ahead and control_planes and all(m.change is Change.REFUSED for m in control_planes):
         first = control_planes[0].refusals[0] if control_planes[0].refusals else None
-        refusals = (Refusal("none of its control planes can be installed", first.fix if first else "see its nodes"),)
+        refusals = (
+            Refusal("none of its control planes can be installed", first.fix if first else "see its nodes"),
+        )
         ahead = ()
     return ClusterPlan(name, site, state, endpoint, kubernetes, len(members), _steps(ahead), refusals)
 
@@ -242,7 +252,8 @@ def plan_cluster(
 def _digest(nodes: Sequence[NodePlan], clusters: Sequence[ClusterPlan]) -> str:
     essence: dict[str, Any] = {
         "nodes": [
-            [n.name, n.role, n.change, n.disk.serial if n.disk else "", n.image, n.config_digest] for n in nodes
+            [n.name, n.role, n.change, n.disk.serial if n.disk else "", n.image, n.config_digest]
+            for n in nodes
         ],
         "clusters": [[c.name, c.endpoint, [s.step for s in c.steps]] for c in clusters],
     }

@@ -14,9 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from controller.store.home import Home, private_dir, sync_dir, write_private
-from controller.store.lock import EngineLock
-from controller.store.secretbox import SealKey, SecretBox
 from controller.store import audit, migrations
 from controller.store.base import Unit, iso
 from controller.store.connection import (
@@ -28,6 +25,9 @@ from controller.store.connection import (
     translated,
     writer,
 )
+from controller.store.home import Home, private_dir, sync_dir, write_private
+from controller.store.lock import EngineLock
+from controller.store.secretbox import SealKey, SecretBox
 from inventory.errors import RefusedError, StoreError
 from inventory.lifecycle import NodeState
 

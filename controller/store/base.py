@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from controller.store.home import Home
 from controller.store import audit
 from controller.store.connection import (
     DiskFailedError,
@@ -16,6 +15,7 @@ from controller.store.connection import (
     transaction,
     translated,
 )
+from controller.store.home import Home
 from inventory.errors import OperatorError
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from controller.store.home import private_dir, sync_dir
 from controller.store.connection import copy_whole, transaction
+from controller.store.home import private_dir, sync_dir
 from controller.store.schema import KNOWN, VERSIONS
 from inventory.errors import StoreError
 

@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from controller.store import lock
-from controller.store.home import Home
-from controller.store import migrations
+from controller.store import lock, migrations
 from controller.store.connection import check, reader, translated
+from controller.store.home import Home
 from controller.store.schema import VERSIONS
 from inventory.errors import OperatorError
 from inventory.lifecycle import NodeState

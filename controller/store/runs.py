@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from controller.store.home import BALLAST_BYTES
 from controller.store import audit
 from controller.store.base import StoreBase
 from controller.store.connection import to_json
+from controller.store.home import BALLAST_BYTES
 from controller.store.rows import RunRow, run_row
 from inventory.errors import InvariantError, OperatorError, RefusedError
 

@@ -1,9 +1,9 @@
 """Secrets in the store, always sealed. The key comes from the home's key file, made with the first store."""
 
-from controller.store.secretbox import SealKey, Secret, SecretBox
 from controller.store import audit
 from controller.store.base import StoreBase
 from controller.store.rows import SecretInfo
+from controller.store.secretbox import SealKey, Secret, SecretBox
 from inventory.errors import RefusedError, StoreError
 
 

@@ -11,19 +11,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from controller.store import lock
-from controller.store.home import Home
-from controller.store.secretbox import SealKey
-from controller.store import audit, migrations
+from controller.store import audit, lock, migrations
 from controller.store import backup as backups
 from controller.store.base import Unit, iso
 from controller.store.connection import check, transaction, translated, writer
 from controller.store.declare import DeclareChapter
 from controller.store.events import EventsChapter
+from controller.store.home import Home
 from controller.store.nodes import NodesChapter
 from controller.store.pins import PinsChapter
 from controller.store.runs import RunsChapter
 from controller.store.schema import VERSIONS
+from controller.store.secretbox import SealKey
 from controller.store.secrets import SecretsChapter
 from controller.store.steps import StepsChapter
 from inventory.errors import BusyError, StoreError

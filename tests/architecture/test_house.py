@@ -22,7 +22,9 @@ def rel(path: Path) -> str:
 
 
 def test_every_module_says_what_it_is() -> None:
-    silent = [rel(p) for p in SOURCES if p.stat().st_size and ast.get_docstring(ast.parse(p.read_text())) is None]
+    silent = [
+        rel(p) for p in SOURCES if p.stat().st_size and ast.get_docstring(ast.parse(p.read_text())) is None
+    ]
     assert silent == []
 
 
@@ -86,5 +88,9 @@ def test_every_room_is_typed(room: str) -> None:
 def test_tests_use_peers_not_patches() -> None:
     """A patched object proves that the patch works."""
     pattern = re.compile(r"\bpatch\(|patch\.object\(|\bMock\(|MagicMock|mocker\.")
-    found = [rel(p) for p in (ROOT / "tests").rglob("test_*.py") if pattern.search(p.read_text()) and p != Path(__file__)]
+    found = [
+        rel(p)
+        for p in (ROOT / "tests").rglob("test_*.py")
+        if pattern.search(p.read_text()) and p != Path(__file__)
+    ]
     assert found == []

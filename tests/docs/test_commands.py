@@ -17,7 +17,14 @@ ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHELLS = {"sh", "bash", "shell", "console", "shell-session"}
 UNRUN = {"hardware", "this-test"}
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("examples/**/*.md")])
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *ROOT.glob("*/README.md"),
+        *ROOT.glob("examples/**/*.md"),
+    ]
+)
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -33,7 +40,11 @@ def test_marks_are_known() -> None:
     for page in PAGES:
         for info, _ in blocks(page):
             words = info.split()
-            if words and words[0] in SHELLS and not (words == ["sh"] or (words[0] == "sh" and set(words[1:]) <= UNRUN)):
+            if (
+                words
+                and words[0] in SHELLS
+                and not (words == ["sh"] or (words[0] == "sh" and set(words[1:]) <= UNRUN))
+            ):
                 wrong.append(f"{page.relative_to(ROOT)}: ```{info}")
     assert wrong == []
 
@@ -59,18 +70,35 @@ def test_blocks_run(page: Path, tmp_path: Path) -> None:
     }
     try:
         done = subprocess.run(
-            ["/bin/sh", "-c", script], cwd=work, env=env, capture_output=True, text=True, timeout=300, check=False, stdin=subprocess.DEVNULL
+            ["/bin/sh", "-c", script],
+            cwd=work,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     finally:
         for args in (["demo", "--stop"], ["lab", "down"]):
-            subprocess.run([str(Path(sys.executable).with_name("cto")), *args], env=env, capture_output=True, check=False, timeout=60)
-    assert done.returncode == 0, f"{script}\n--- stdout\n{done.stdout[-3000:]}\n--- stderr\n{done.stderr[-3000:]}"
+            subprocess.run(
+                [str(Path(sys.executable).with_name("cto")), *args],
+                env=env,
+                capture_output=True,
+                check=False,
+                timeout=60,
+            )
+    assert done.returncode == 0, (
+        f"{script}\n--- stdout\n{done.stdout[-3000:]}\n--- stderr\n{done.stderr[-3000:]}"
+    )
 
 
 def test_links_lead_somewhere() -> None:
-    broken = []
-    for page in PAGES:
-        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text()):
-            if not (page.parent / target).exists():
-                broken.append(f"{page.relative_to(ROOT)} → {target}")
+    link = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+    broken = [
+        f"{page.relative_to(ROOT)} → {target}"
+        for page in PAGES
+        for target in link.findall(page.read_text())
+        if not (page.parent / target).exists()
+    ]
     assert broken == []

@@ -48,8 +48,11 @@ class Patience:
         self._clock, self._seconds, self._pause, self._longest = clock, seconds, first, longest
 
     async def until(self, probe: Callable[[], Awaitable[T | str]], *, where: str, fix: str) -> T:
-        """`probe` returns the wanted value, or a str that says why not yet. Retryable errors count as "not yet".
-        Raises CheckFailed with the last reason when the time (seconds) is over."""
+        """`probe` returns the wanted value, or a str that says why not yet.
+
+        Retryable errors count as "not yet".
+        Raises CheckFailed with the last reason when the time (seconds) is over.
+        """
         end = self._clock.monotonic() + self._seconds
         while True:
             try:

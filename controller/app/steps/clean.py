@@ -1,4 +1,5 @@
-"""Step `clean`: the configuration partition must not outlive the install: its secrets are wiped and it is dropped.
+"""Step `clean`: the configuration partition must not outlive the install: its secrets are wiped and it is
+dropped.
 
 Waits for the node to be ready first, since until then STATE may not hold the configuration.
 """
@@ -25,7 +26,9 @@ class Clean:
                 return True
             return f"it is {status.stage}, not ready: {'; '.join(status.unmet) or 'no reason given'}"
 
-        await patience.until(ready, where=job.node.name, fix="look at cto node show and its console, then run cto apply again")
+        await patience.until(
+            ready, where=job.node.name, fix="look at cto node show and its console, then run cto apply again"
+        )
         async with job.limits.talos, job.talos() as node:
             found = await self._find(job, node)
             if found is not None:

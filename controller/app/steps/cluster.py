@@ -1,4 +1,7 @@
-"""The four steps of a cluster's life. None of them touches a disk; `bootstrap` is the only one that starts something."""
+"""The four steps of a cluster's life.
+
+None of them touches a disk; `bootstrap` is the only one that starts something.
+"""
 
 from collections.abc import Sequence
 
@@ -16,7 +19,7 @@ _AGAIN = "see cto events and the nodes' consoles, then run cto apply again"
 class AwaitControlPlane:
     repeatable = True
 
-    async def intent(self, job: ClusterJob) -> Record:
+    async def intent(self, job: ClusterJob) -> Record:  # noqa: ARG002 - the contract of a step
         return {}
 
     async def act(self, job: ClusterJob) -> Record:
@@ -68,7 +71,7 @@ class Bootstrap:
 class FetchAccess:
     repeatable = True
 
-    async def intent(self, job: ClusterJob) -> Record:
+    async def intent(self, job: ClusterJob) -> Record:  # noqa: ARG002 - the contract of a step
         return {}
 
     async def act(self, job: ClusterJob) -> Record:
@@ -88,7 +91,7 @@ class FetchAccess:
 class VerifyCluster:
     repeatable = True
 
-    async def intent(self, job: ClusterJob) -> Record:
+    async def intent(self, job: ClusterJob) -> Record:  # noqa: ARG002 - the contract of a step
         return {}
 
     async def act(self, job: ClusterJob) -> Record:
@@ -134,7 +137,7 @@ def _first(job: ClusterJob) -> NodeJob:
 
 
 async def _members(job: ClusterJob) -> Sequence[EtcdMember]:
-    """etcd's members as the first control plane that can tell lists them; empty if none can."""
+    """Etcd's members as the first control plane that can tell lists them; empty if none can."""
     for member in (m for m in job.control_planes if m.state in _JOINED):
         try:
             async with member.talos() as node:

@@ -1,4 +1,6 @@
-"""Step `configure`: backup table, configuration volume, and last the first MiB, which makes the disk bootable (ADR 3)."""
+"""Step `configure`: backup table, configuration volume, and last the first MiB, which makes the disk
+bootable (ADR 3).
+"""
 
 import hashlib
 

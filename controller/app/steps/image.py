@@ -1,4 +1,7 @@
-"""Step `image`: streams the image to the disk, all but its first MiB, and reads it back. Does not make the disk bootable."""
+"""Step `image`: streams the image to the disk, all but its first MiB, and reads it back.
+
+Does not make the disk bootable.
+"""
 
 from controller.app.context import NodeJob
 from controller.app.imaging import MIB, hash_range, write_image
@@ -22,7 +25,14 @@ class WriteImage:
             job.progress("image", sent, total)
 
         async with job.limits.image:
-            await write_image(job.services.ssh, job.target, job.record["disk"]["path"], image, job.services.images, sent=count)
+            await write_image(
+                job.services.ssh,
+                job.target,
+                job.record["disk"]["path"],
+                image,
+                job.services.images,
+                sent=count,
+            )
         return {}
 
     async def observe(self, job: NodeJob) -> Record | None:

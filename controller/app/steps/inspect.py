@@ -18,7 +18,9 @@ class Inspect:
         async with job.limits.gather:
             answer = await gather_one(job.services.ssh, job.target, machine_facts(), clock=job.services.clock)
         if answer.facts is None:
-            raise answer.error or Unreachable("no answer", where=job.node.name, fix="check its power and network")
+            raise answer.error or Unreachable(
+                "no answer", where=job.node.name, fix="check its power and network"
+            )
         facts = answer.facts
         job.services.store.save_facts(job.node.name, facts.to_dict(), facts.digest())
         return {}

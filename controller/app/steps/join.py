@@ -7,7 +7,7 @@ from controller.app.steps.base import Patience, Record
 class Join:
     repeatable = True
 
-    async def intent(self, job: NodeJob) -> Record:
+    async def intent(self, job: NodeJob) -> Record:  # noqa: ARG002 - the contract of a step
         return {}
 
     async def act(self, job: NodeJob) -> Record:
@@ -19,7 +19,8 @@ class Join:
         await patience.until(
             answers,
             where=job.node.name,
-            fix="look at its console; if it shows the bootstrap environment, check the boot order; then run cto apply again",
+            fix="look at its console; if it shows the bootstrap environment, check the boot order; "
+            "then run cto apply again",
         )
         return {}
 

@@ -1,4 +1,6 @@
-"""Step `prepare`: a pyinfra deploy checks the machine and clears the old boot sector, so that a half-written disk never boots."""
+"""Step `prepare`: a pyinfra deploy checks the machine and clears the old boot sector, so that a half-
+written disk never boots.
+"""
 
 import hashlib
 

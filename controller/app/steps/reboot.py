@@ -1,4 +1,7 @@
-"""Step `reboot`: leaves the bootstrap environment. Never told twice while the first order may still be on its way."""
+"""Step `reboot`: leaves the bootstrap environment.
+
+Never told twice while the first order may still be on its way.
+"""
 
 from controller.app.context import NodeJob
 from controller.app.steps.base import Patience, Record
@@ -19,8 +22,9 @@ class Reboot:
         except Unreachable:
             return {}  # the machine may go down before it answers: observing decides
         if done.status != 0:
+            said = done.stderr[:200].decode(errors="replace")
             raise CommandFailed(
-                f"systemctl reboot ended with status {done.status}: {done.stderr[:200].decode(errors='replace')}",
+                f"systemctl reboot ended with status {done.status}: {said}",
                 where=job.node.name,
                 fix="look at the machine's console, then run cto apply again",
             )

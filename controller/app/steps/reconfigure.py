@@ -1,4 +1,7 @@
-"""Step `reconfigure`: delivers a changed machine configuration to a running node. Never changes its Talos version."""
+"""Step `reconfigure`: delivers a changed machine configuration to a running node.
+
+Never changes its Talos version.
+"""
 
 from controller.app.context import NodeJob
 from controller.app.steps.base import Record

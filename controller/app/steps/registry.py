@@ -1,4 +1,7 @@
-"""Which code does which step. Importing this is the only list; a test holds it against `inventory.lifecycle`."""
+"""Which code does which step.
+
+Importing this is the only list; a test holds it against `inventory.lifecycle`.
+"""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,7 @@
-"""Step `reset`: decommissions a node: leaves etcd, wipes the system disk. Who asked, and whether, is `app.reset`'s matter."""
+"""Step `reset`: decommissions a node: leaves etcd, wipes the system disk.
+
+Who asked, and whether, is `app.reset`'s matter.
+"""
 
 from controller.app.context import NodeJob
 from controller.app.jobs import disk_identity, run_deploy
@@ -25,7 +28,11 @@ class Reset:
             await node.reset(graceful=await self._others(job), reboot=True)
 
         async def gone() -> bool | str:
-            return True if await self.observe(job) is not None else "Talos still answers with the cluster's certificates"
+            return (
+                True
+                if await self.observe(job) is not None
+                else "Talos still answers with the cluster's certificates"
+            )
 
         patience = Patience(job.services.clock, 300)
         await patience.until(gone, where=job.node.name, fix="look at its console; run cto node reset again")
@@ -47,6 +54,8 @@ class Reset:
     @staticmethod
     async def _others(job: NodeJob) -> bool:
         """Whether another control plane of its cluster is alive in the store."""
-        planes = [n for n in job.fleet.nodes_of(job.cluster.name) if n.role != "worker" and n.name != job.node.name]
+        planes = [
+            n for n in job.fleet.nodes_of(job.cluster.name) if n.role != "worker" and n.name != job.node.name
+        ]
         rows = [job.services.store.node(n.name) for n in planes]
         return job.node.role == "worker" or any(r is not None and r.state == NodeState.READY for r in rows)

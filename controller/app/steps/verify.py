@@ -17,7 +17,9 @@ class Verify:
             problem = await self.problem(job)
             return problem or True
 
-        await patience.until(good, where=job.node.name, fix="see cto node show and cto events, then run cto apply again")
+        await patience.until(
+            good, where=job.node.name, fix="see cto node show and cto events, then run cto apply again"
+        )
         return {}
 
     async def observe(self, job: NodeJob) -> Record | None:

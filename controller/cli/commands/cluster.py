@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
-from controller.cli.base import App, Noun, complete_clusters, pass_app
+from controller.cli.base import App, F, Noun, complete_clusters, pass_app
 from controller.cli.base import command as verb
 from controller.cli.output import document, plain
 from controller.cli.text import clean, clean_block
@@ -52,33 +53,66 @@ def _find(known: Sequence[ClusterView], name: str) -> ClusterView:
     raise OperatorError(f"no cluster {name!r} is known here", fix=f"known: {listed}")
 
 
-def _access(kind: str, hint: str) -> click.Command:
-    """The two verbs differ only in the file they are about."""
+def _where(function: F) -> F:
+    """How a verb hands out a file that is a secret."""
+    for decorate in (
+        click.option("--stdout", is_flag=True, help="Print its contents: they are a secret."),
+        click.option(
+            "--out", type=click.Path(path_type=Path, dir_okay=False), help="Copy it there (mode 0600)."
+        ),
+        click.argument("name", shell_complete=complete_clusters),
+    ):
+        function = decorate(function)
+    return function
 
-    @verb(kind, example=f"{hint}\ncto cluster {kind} berlin --out ./{kind}")
-    @click.argument("name", shell_complete=complete_clusters)
-    @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Copy it there (mode 0600).")
-    @click.option("--stdout", is_flag=True, help="Print its contents: they are a secret.")
-    @pass_app
-    def fetch(app: App, name: str, out: Path | None, stdout: bool) -> None:
-        from controller.app.access import access_file
 
-        with app.services() as services:
-            _find(services.queries.clusters(), name)
-            path = access_file(services, name, kind)
-        if stdout:
-            click.echo(path.read_text(encoding="utf-8"), nl=False)
-            return
-        if out is not None:
-            write_new(out, path.read_bytes())
-            path = out
-        if app.json:
-            document({"cluster": name, kind: str(path)})
-        else:
-            click.echo(str(path))
+@verb(
+    "kubeconfig",
+    example='export KUBECONFIG="$(cto cluster kubeconfig berlin)"\ncto cluster kubeconfig berlin --out k',
+)
+@_where
+@pass_app
+def kubeconfig(app: App, name: str, out: Path | None, stdout: bool) -> None:
+    """Write the cluster's kubeconfig to a private file and print its path."""
+    from controller.cli import access
 
-    fetch.help = f"Print the path of the cluster's {kind}, or copy it."
-    return fetch
+    with app.services() as services:
+        _find(services.queries.clusters(), name)
+        _hand_out(app, name, access.kubeconfig(services, name), out, stdout)
+
+
+@verb(
+    "talosconfig",
+    example='export TALOSCONFIG="$(cto cluster talosconfig berlin)"\ncto cluster talosconfig berlin --hours 1',
+)
+@_where
+@click.option(
+    "--hours", type=click.IntRange(1, 8760), default=24, show_default=True, help="How long it is valid."
+)
+@pass_app
+def talosconfig(app: App, name: str, out: Path | None, stdout: bool, hours: int) -> None:
+    """Make an administrator's talosconfig, write it to a private file and print its path."""
+    from controller.cli import access
+
+    with app.services() as services:
+        _find(services.queries.clusters(), name)
+        lifetime = timedelta(hours=hours)
+        _hand_out(
+            app, name, access.talosconfig(services, name, now=app.now(), lifetime=lifetime), out, stdout
+        )
+
+
+def _hand_out(app: App, cluster: str, path: Path, out: Path | None, stdout: bool) -> None:
+    if stdout:
+        click.echo(path.read_text(encoding="utf-8"), nl=False)
+        return
+    if out is not None:
+        write_new(out, path.read_bytes())
+        path = out
+    if app.json:
+        document({"cluster": cluster, "path": str(path)})
+    else:
+        click.echo(str(path))
 
 
 def write_new(path: Path, content: bytes) -> None:
@@ -98,7 +132,5 @@ def write_new(path: Path, content: bytes) -> None:
 
 
 cluster = Noun("cluster", help="Show clusters; fetch kubeconfig and talosconfig.").add(
-    show,
-    _access("kubeconfig", 'export KUBECONFIG="$(cto cluster kubeconfig berlin)"'),
-    _access("talosconfig", 'export TALOSCONFIG="$(cto cluster talosconfig berlin)"'),
+    show, kubeconfig, talosconfig
 )

@@ -45,6 +45,7 @@ def up(
 
     counts = _counts(mixed) if mixed else [nodes] * sites
     with app.services() as services:
+        services.home.create()
         info = lab_up(services, counts, seed=seed, hardware=hardware, boot_seconds=boot_seconds)
         file = lab_site_file(services.home.root)
     if app.json:

@@ -214,8 +214,7 @@ def show(app: App, name: str, limit: int) -> None:
         ("facts taken", present.age(str(taken[0].get("taken_at", "")), now) if taken else "never"),
     ):
         click.echo(f"  {label:<12} {clean(value) or '-'}")
-    for key, value in sorted(node.record.items()):
-        click.echo(f"  {clean(key):<12} {clean(plain_text(value), 120)}")
+    _record(node.record)
     _show_changes(changes, taken, now)
     if happened:
         click.echo("\n  Events")
@@ -225,11 +224,21 @@ def show(app: App, name: str, limit: int) -> None:
             )
 
 
-def plain_text(value: object) -> str:
-    """A recorded value on one line."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {plain_text(item)}" for key, item in value.items())
-    return str(value)
+def _record(record: Mapping[str, Any]) -> None:
+    """What earlier steps wrote down, digests cut to what one can compare by eye."""
+    lines = [(key, value) for key, value in sorted(record.items()) if not isinstance(value, Mapping)]
+    for key, inner in sorted(record.items()):
+        if isinstance(inner, Mapping):
+            lines += [(f"{key}.{name}", value) for name, value in sorted(inner.items())]
+    if lines:
+        click.echo("\n  Recorded")
+    for key, value in lines:
+        click.echo(f"    {clean(key, 40):<22} {_short(value)}")
+
+
+def _short(value: object) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return text[:12] + "…" if re.fullmatch(r"[0-9a-f]{40,}", text) else clean(text, 120) or "-"
 
 
 def _changes(taken: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -121,6 +121,7 @@ def _clusters(found: fleet.FleetPart, chosen: Sequence[NodeView], now: datetime)
     ]
     if rows:
         table(("SITE", "CLUSTER", "STATE", "NODES", "KUBERNETES", "ENDPOINT", "VERIFIED"), rows)
+        click.echo()
 
 
 def known(at: str, now: datetime) -> object:

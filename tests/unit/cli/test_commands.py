@@ -171,21 +171,46 @@ def test_wrong_addresses(text):
         split_address(text)
 
 
-def test_cluster_show_and_access(cto, fleet, home, tmp_path):
+def test_cluster_show(cto, fleet):
     assert "https://127.66.0.1:6443" in cto("cluster", "show", "berlin").out
     assert cto("cluster", "show", "berlin", "--output", "json").json["members"] == ["berlin-cp-1", "berlin-w-1"]
+    assert len(cto("cluster", "show", "--output", "json").json) == 2
     assert cto("cluster", "show", "atlantis").code == 2
+
+
+def test_kubeconfig_is_handed_out_in_private_files(cto, fleet, make_store, home, tmp_path):
     ran = cto("cluster", "kubeconfig", "berlin")
     assert ran.code == 2
     assert "cto apply" in ran.err
-    folder = home / "clusters" / "berlin"
-    folder.mkdir(parents=True)
-    (folder / "kubeconfig").write_text("secret: canary\n")
-    assert cto("cluster", "kubeconfig", "berlin").out.strip() == str(folder / "kubeconfig")
+    with make_store() as store:
+        store.put_secret("cluster/berlin/kubeconfig", b"secret: canary\n")
+    path = home / "clusters" / "berlin" / "kubeconfig"
+    assert cto("cluster", "kubeconfig", "berlin").out.strip() == str(path)
+    assert path.read_text() == "secret: canary\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "canary" in cto("cluster", "kubeconfig", "berlin", "--stdout").out
     assert cto("cluster", "kubeconfig", "berlin", "--out", "k").code == 0
     assert stat.S_IMODE((tmp_path / "k").stat().st_mode) == 0o600
     assert cto("cluster", "kubeconfig", "berlin", "--out", "k").code == 2
+
+
+def test_talosconfig_is_made_for_a_limited_time(cto, fleet, make_store):
+    import base64
+    import re
+    import secrets
+
+    from cryptography import x509
+
+    from roles.secrets import create, to_yaml
+
+    assert cto("cluster", "talosconfig", "berlin").code == 2
+    with make_store() as store:
+        bundle = create(now=NOW, random_bytes=secrets.token_bytes, service_account_key=CHEAP_KEY)
+        store.put_secret("cluster/berlin/secrets", to_yaml(bundle).encode())
+    text = cto("cluster", "talosconfig", "berlin", "--hours", "2", "--stdout").out
+    assert "127.66.0.1" in text
+    crt = x509.load_pem_x509_certificate(base64.b64decode(re.search(r"crt: (\S+)", text).group(1)))
+    assert crt.not_valid_after_utc <= NOW + timedelta(hours=2)
 
 
 def test_backup_restore_and_key(cto, fleet, tmp_path):

@@ -1,0 +1,394 @@
+"""What end-to-end tests drive the program with: homes, a farm of machines, effects counted from the lab's own log.
+
+Decides nothing about the product: it starts `cto` as a user would and reads what the lab's machines saw.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from controller.app.lab import KUBERNETES, TALOS, pin_lab
+from controller.wiring import open_services
+from inventory.errors import FleetError
+from iso.lab import client
+from iso.lab.image import LabImage, write_image
+from iso.lab.sitefile import site_file
+from iso.lab.spec import LabInfo, LabSpec, MachineInfo
+
+CTO = [sys.executable, "-c", "from controller.cli.main import main; main()"]
+ROOT = Path(__file__).parents[2]
+Done = subprocess.CompletedProcess[str]
+T = TypeVar("T")
+KILLED = -signal.SIGKILL
+
+
+def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CTO_")}
+    return {**clean, "PYTHONPATH": str(ROOT), "CTO_HOME": str(home), **(extra or {})}
+
+
+def until(probe: Callable[[], T | None], what: str, *, seconds: float = 60, pause: float = 0.05) -> T:
+    """The first answer of `probe` that is neither None nor False; fails with `what` after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        found = probe()
+        if found is not None and found is not False:
+            return found
+        if time.monotonic() > end:
+            raise AssertionError(f"did not happen within {seconds:g} s: {what}")
+        time.sleep(pause)
+
+
+class ProgramHome:
+    """One `$CTO_HOME`, and the program run on it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    @property
+    def site(self) -> Path:
+        return self.home / "lab" / "site.yaml"
+
+    @property
+    def lab(self) -> Path:
+        """The home whose lab the machines are in."""
+        return self.home
+
+    def cto(self, *args: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> Done:
+        return subprocess.run(
+            [*CTO, *args],
+            env=environment(self.home, env),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def expect(self, code: int, *args: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> Done:
+        done = self.cto(*args, env=env, timeout=timeout)
+        assert done.returncode == code, told(args, done, f"ended with {done.returncode}, not {code}")
+        return done
+
+    def ok(self, *args: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> Done:
+        return self.expect(0, *args, env=env, timeout=timeout)
+
+    def apply(self, *args: str, code: int = 0, env: Mapping[str, str] | None = None) -> Done:
+        return self.expect(code, "apply", "-f", str(self.site), "--yes", *args, env=env)
+
+    def start(self, *args: str, env: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
+        """The program in the background, in a process group of its own."""
+        return subprocess.Popen(
+            [*CTO, *args],
+            env=environment(self.home, env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def start_apply(self, *args: str, env: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
+        return self.start("apply", "-f", str(self.site), "--yes", *args, env=env)
+
+    # --- the store, read from outside ---
+
+    def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        """Read-only; empty while there is no store yet."""
+        if not (self.home / "fleet.db").exists():
+            return []
+        connection = sqlite3.connect(f"file:{self.home / 'fleet.db'}?mode=ro", uri=True, timeout=10)
+        connection.row_factory = sqlite3.Row
+        try:
+            return [dict(row) for row in connection.execute(sql, values)]
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                return []
+            raise
+        finally:
+            connection.close()
+
+    def node_state(self, name: str) -> str:
+        found = self.rows("SELECT state FROM nodes WHERE name = ?", name)
+        return str(found[0]["state"]) if found else ""
+
+    def cluster_state(self, name: str) -> str:
+        found = self.rows("SELECT state FROM clusters WHERE name = ?", name)
+        return str(found[0]["state"]) if found else ""
+
+    def open_step(self, step: str, subject: str = "") -> bool:
+        """Whether this step is under way now."""
+        sql = "SELECT 1 FROM steps WHERE step = ? AND outcome = 'started' AND ? IN ('', subject)"
+        return bool(self.rows(sql, step, subject))
+
+    def done_steps(self, subject: str) -> Counter[str]:
+        found = self.rows("SELECT step FROM steps WHERE subject = ? AND outcome = 'done'", subject)
+        return Counter(row["step"] for row in found)
+
+    def check_store(self) -> None:
+        """The file is whole, nothing points to nothing, no step is open, the audit chain verifies and has exactly
+        one row for each finished step."""
+        assert self.rows("PRAGMA integrity_check") == [{"integrity_check": "ok"}]
+        assert self.rows("PRAGMA foreign_key_check") == []
+        assert self.rows("SELECT * FROM steps WHERE outcome = 'started'") == []
+        assert self.rows("SELECT * FROM runs WHERE state IN ('queued', 'running')") == []
+        steps = self.rows("SELECT kind || '/' || subject AS object, step FROM steps WHERE outcome = 'done'")
+        finished = Counter((row["object"], f"finish {row['step']}: done") for row in steps)
+        audited = self.rows("SELECT object, action FROM audit WHERE action LIKE 'finish %: done' AND object NOT LIKE 'run/%'")
+        assert Counter((row["object"], row["action"]) for row in audited) == finished
+        verified = json.loads(self.ok("audit", "verify", "--output", "json").stdout)
+        assert verified["ok"] is True, verified
+
+    # --- the lab ---
+
+    def machine(self, name: str) -> MachineInfo:
+        info = client.info(self.lab)
+        assert info is not None, "the lab is gone"
+        return info.machine(name)
+
+    def log(self, name: str) -> list[dict[str, Any]]:
+        """What the machine was asked and did; fails if the lab forgot the beginning."""
+        answer = client.command(self.lab, {"op": "log", "machine": name, "limit": 100_000})
+        events = list(answer["events"])
+        assert answer["total"] == len(events) < 1000, "the lab keeps 1000 events a machine: this test needs fewer"
+        return events
+
+    def effects(self, name: str) -> "Effects":
+        return Effects.of(self.log(name))
+
+    def fault(self, name: str, kind: str, **options: Any) -> None:
+        client.command(self.lab, {"op": "fault", "machine": name, "kind": kind, "options": options})
+
+    def clear(self, name: str, kind: str = "") -> None:
+        client.command(self.lab, {"op": "clear", "machine": name, "kind": kind})
+
+
+def told(args: object, done: Done, what: str) -> str:
+    return f"{args} {what}\n--- stdout\n{done.stdout[-3000:]}\n--- stderr\n{done.stderr[-3000:]}"
+
+
+def last_json(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text.strip().splitlines()[-1])
+    return found
+
+
+class LabHome(ProgramHome):
+    """A home with its own lab in it, started by `cto lab up`."""
+
+    def up(self, mixed: str, *extra: str, seed: str) -> None:
+        for attempt in range(5):  # another lab may hold the addresses that follow from the seed
+            args = ("lab", "up", "--mixed", mixed, "--boot-seconds", "0.1", "--seed", f"{seed}/{attempt}", *extra)
+            done = self.cto(*args)
+            if done.returncode == 0:
+                return
+            if "addresses" not in done.stderr:
+                break
+        raise AssertionError(told(args, done, f"ended with {done.returncode}"))
+
+
+@dataclass(frozen=True)
+class Farm:
+    """One lab whose every site is one machine, and which hands them out one by one."""
+
+    home: Path
+    info: LabInfo
+    images: Mapping[str, LabImage]
+    unused: Iterator[MachineInfo]
+
+    @classmethod
+    def start(cls, home: Path, machines: int) -> "Farm":
+        with open_services(home) as services:
+            public = services.ssh_public_key
+        info = _start(home, machines, public)
+        arches = sorted({m.arch for m in info.machines})
+        images = {arch: write_image(home / "lab" / "images", TALOS, arch) for arch in arches}
+        return cls(home, info, images, iter(info.machines))
+
+    def take(self) -> "Case":
+        machine = next(self.unused)
+        home = Path(tempfile.mkdtemp(prefix="cto-case-"))
+        shutil.copytree(self.home / "ssh", home / "ssh")
+        case = Case(home, self, machine.name)
+        case.site.parent.mkdir(mode=0o700)
+        case.site.write_text(site_file(self._only(machine), images=self.images, kubernetes=KUBERNETES))
+        case.pin()
+        return case
+
+    def _only(self, machine: MachineInfo) -> LabInfo:
+        return replace(self.info, machines=(machine,))
+
+    def stop(self) -> None:
+        client.stop(self.home)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+def _start(home: Path, machines: int, public: str) -> LabInfo:
+    for attempt in range(5):
+        spec = LabSpec(
+            mixed=(1,) * machines,
+            seed=f"{home}/{attempt}",
+            authorized_keys=public,
+            boot_seconds=0.05,
+            hardware=("intel-nuc",),
+        )
+        try:
+            return client.start(home, spec)
+        except FleetError as error:
+            if "addresses" not in error.what:
+                raise
+    raise AssertionError("no free addresses for a lab in five tries")
+
+
+class Case(ProgramHome):
+    """A home of its own for one machine of the farm, which is a site, a cluster and a node at once."""
+
+    def __init__(self, home: Path, farm: Farm, name: str) -> None:
+        super().__init__(home)
+        self.farm, self.name = farm, name
+
+    @property
+    def lab(self) -> Path:
+        return self.farm.home
+
+    @property
+    def cluster(self) -> str:
+        return self.machine(self.name).cluster
+
+    def pin(self) -> None:
+        """As `cto lab up` does: the key that is on the machine's console now."""
+        now = self.machine(self.name)
+        with open_services(self.home) as services:
+            pin_lab(services, replace(self.farm.info, machines=(now,)))
+
+    def words(self) -> str:
+        """On the machine's screen."""
+        return self.machine(self.name).words
+
+    def address(self) -> str:
+        machine = self.machine(self.name)
+        return f"{machine.address}:{machine.ssh_port}"
+
+    def smudge(self) -> None:
+        """One byte in the first sector: the disk holds nothing, but is not blank, so that wiping it shows."""
+        import asyncio
+
+        from controller.app.context import target_of
+
+        with open_services(self.home) as services:
+            row = services.store.node(self.name)
+            assert row is not None
+
+            async def write() -> None:
+                try:
+                    command = "printf x | dd of=/dev/nvme0n1 bs=1 conv=notrunc,fsync status=none"
+                    done = await services.ssh.run(target_of(row), command)
+                    assert done.status == 0, done.stderr
+                finally:
+                    await services.aclose()
+
+            asyncio.run(write())
+
+    def effect(self) -> "Effects":
+        return self.effects(self.name)
+
+    def close(self) -> None:
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Effects:
+    """How often the machine was really changed, by its own account."""
+
+    wiped: int = 0  # first MiB of the disk zeroed from the bootstrap environment
+    imaged: int = 0
+    first_mib: int = 0
+    config_ranges: int = 0  # backup table and configuration volume
+    boot_entries: int = 0
+    reboots: int = 0  # ordered over SSH
+    bootstraps: int = 0
+    cleaned: int = 0
+    applied: int = 0  # configurations delivered to the running node
+    resets: int = 0  # by Talos
+
+    @classmethod
+    def of(cls, events: list[dict[str, Any]]) -> "Effects":
+        counts: Counter[str] = Counter(filter(None, map(_effect, events)))
+        return cls(**counts)
+
+
+# One of each but what only running nodes get.
+INSTALLED_ONCE = Effects(
+    wiped=1, imaged=1, first_mib=1, config_ranges=2, boot_entries=1, reboots=1, bootstraps=1, cleaned=1
+)
+
+
+def _effect(event: Mapping[str, Any]) -> str:
+    kind = event["event"]
+    if kind == "command":
+        return _command(list(event["argv"]))
+    if kind == "talos" and event["status"] == "OK":
+        return {"Bootstrap": "bootstraps", "Reset": "resets"}.get(event["call"], "")
+    return {"talos-wiped": "cleaned", "talos-applied": "applied"}.get(kind, "")
+
+
+def _command(argv: list[str]) -> str:
+    if argv[:2] == ["systemctl", "reboot"]:
+        return "reboots"
+    if argv[0] == "efibootmgr" and "-c" in argv:
+        return "boot_entries"
+    operands = dict(word.partition("=")[::2] for word in argv[1:])
+    if argv[0] != "dd" or "of" not in operands or operands.get("bs") == "1":
+        return ""
+    if operands.get("if") == "/dev/zero":
+        return "" if "seek" in operands else "wiped"
+    return {"1048576": "imaged", "0": "first_mib"}.get(operands.get("seek", ""), "config_ranges")
+
+
+MUTATING = ("dd of=", "efibootmgr -", "wipefs", "mkfs", "sgdisk", "systemctl reboot", "blockdev --rereadpt")
+
+
+def mutations(events: list[dict[str, Any]]) -> list[str]:
+    """Every command or call in the log that changes a machine, however often."""
+    calls = ("ApplyConfiguration", "Bootstrap", "Reset", "Reboot", "BlockDeviceWipe", "Upgrade", "Rollback", "Shutdown")
+    found = []
+    for event in events:
+        if event["event"] == "command" and _changes(event["argv"]):
+            found.append(" ".join(event["argv"]))
+        if event["event"] == "talos" and event["call"] in calls:
+            found.append(event["call"])
+        if event["event"] == "kube" and event["method"] != "GET":
+            found.append(f"{event['method']} {event['path']}")
+    return found
+
+
+def _changes(argv: list[str]) -> bool:
+    if argv[0] in ("wipefs", "mkfs", "sgdisk", "parted", "reboot", "poweroff", "kexec", "mdadm", "swapoff"):
+        return True
+    if argv[0] == "dd":
+        return any(word.startswith("of=") for word in argv)
+    if argv[0] == "efibootmgr":
+        return argv[1:] not in ([], ["-v"])
+    return argv[0] == "systemctl" and "reboot" in argv
+
+
+@contextmanager
+def ended(process: "subprocess.Popen[str]") -> Iterator["subprocess.Popen[str]"]:
+    """The process does not outlive the test."""
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
