@@ -1,21 +1,26 @@
 """Runs one command as a whole process tree: wall time, CPU of the tree, peak memory. Knows no contender.
 
-CPU comes from wait4 of the child, with this process as subreaper, so that daemonised helpers (ssh masters) count
-once they end. Memory is sampled from /proc, at most 25 times a second: the sum of the tree's RSS counts shared
-pages many times for forking tools, so the anonymous part is given beside it.
+CPU comes from the children's clock with this process as subreaper, so that daemonised helpers (ssh masters, in
+which the key exchange happens) count: they are ended after the run and waited for. Memory is sampled from /proc,
+at most 4 % of a core: the sum of the tree's RSS counts shared pages many times for forking tools, so the
+anonymous part is given beside it.
 """
 
 import contextlib
 import ctypes
 import os
+import resource
+import signal
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
+_SHARE = 0.04  # of a core, for the sampling of memory
 
 
 @dataclass(frozen=True)
@@ -38,18 +43,26 @@ def become_subreaper() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _children(pid: int) -> list[int]:
-    found = [pid]
-    for each in found:
-        with contextlib.suppress(OSError):
-            for task in Path(f"/proc/{each}/task").iterdir():
-                found.extend(int(c) for c in (task / "children").read_text().split())
+def children(pid: int) -> list[int]:
+    """Of one process, not deeper."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found.extend(int(c) for c in (task / "children").read_text().split())
     return found
 
 
-def _memory(pid: int) -> tuple[float, float]:
+def _tree(pid: int) -> list[int]:
+    found = [pid]
+    for each in found:
+        found.extend(children(each))
+    return found
+
+
+def memory(pid: int) -> tuple[float, float]:
+    """Resident and anonymous MiB of a process and what it started."""
     rss = anon = 0
-    for each in _children(pid):
+    for each in _tree(pid):
         with contextlib.suppress(OSError, IndexError):
             for line in Path(f"/proc/{each}/status").read_text().splitlines():
                 if line.startswith("VmRSS"):
@@ -59,35 +72,68 @@ def _memory(pid: int) -> tuple[float, float]:
     return rss / 1024, anon / 1024
 
 
-def run(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeout: float = 1800) -> Result:
-    """One run. A contender that fails is not a result: the caller checks `status` and the answer."""
-    before = os.times()
-    start = time.monotonic()
-    child = subprocess.Popen(list(argv), env=dict(env), cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    peaks = [0.0, 0.0]
-    stop = threading.Event()
-
-    def sample() -> None:
-        while not stop.wait(0.04):
-            rss, anon = _memory(child.pid)
-            peaks[0], peaks[1] = max(peaks[0], rss), max(peaks[1], anon)
-
-    sampler = threading.Thread(target=sample)
-    sampler.start()
-    try:
-        stdout, stderr = child.communicate(timeout=timeout)
-    finally:
-        stop.set()
-        sampler.join()
-    wall = time.monotonic() - start
-    _reap()
-    after = os.times()
-    cpu = (after.children_user + after.children_system) - (before.children_user + before.children_system)
-    return Result(wall, cpu, peaks[0], peaks[1], child.returncode, stdout, stderr)
+def cpu(pid: int) -> float:
+    """Seconds that a process and its children that ended have used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
-def _reap() -> None:
-    """Adopted grandchildren that ended: their CPU counts from the moment they are waited for."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+def run(
+    argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, keep: Collection[int] = (), timeout: float = 1800
+) -> Result:
+    """One run. A contender that fails is not a result: the caller checks `status` and the answer.
+
+    `keep`: children of this process that have nothing to do with the run.
+    """
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        before, start = _spent(), time.monotonic()
+        # Files, not pipes: a helper that outlives its parent would hold a pipe open.
+        child = subprocess.Popen(list(argv), env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=errors)
+        sampler = _Sampler(child.pid)
+        try:
+            child.wait(timeout)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        finally:
+            wall = time.monotonic() - start
+            sampler.finish()
+            _end_adopted({*keep})
+        out.seek(0)
+        errors.seek(0)
+        return Result(wall, _spent() - before, sampler.rss, sampler.anon, child.returncode, out.read(), errors.read())
+
+
+def _spent() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)  # finer than os.times
+    return used.ru_utime + used.ru_stime
+
+
+class _Sampler(threading.Thread):
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._pid, self._over = pid, threading.Event()
+        self.rss = self.anon = 0.0
+        self.start()
+
+    def run(self) -> None:
+        took = 0.0
+        while not self._over.wait(max(0.02, took / _SHARE)):
+            start = time.thread_time()
+            rss, anon = memory(self._pid)
+            self.rss, self.anon = max(self.rss, rss), max(self.anon, anon)
+            took = time.thread_time() - start
+
+    def finish(self) -> None:
+        self._over.set()
+        self.join()
+
+
+def _end_adopted(keep: set[int]) -> None:
+    """Helpers that outlived their parent are ours now: end them and wait, which counts their CPU."""
+    while left := set(children(os.getpid())) - keep:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)

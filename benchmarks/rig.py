@@ -3,6 +3,8 @@
 OpenSSH allows 16 ListenAddress lines, so it binds all addresses and lets in only who comes from 127.*.
 Two daemons run: one with the default key exchange, one that offers curve25519 only, so that the share of
 key exchange in a difference can be told (paramiko and asyncssh don't offer sntrup761, OpenSSH picks it).
+They run in a mount namespace of their own where the account's shell is /bin/sh: start-up files of the machine that
+we measure on (version managers and such) would otherwise be paid for by every command of every contender.
 """
 
 import contextlib
@@ -16,8 +18,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import measure
+
 USER = "root"
 PORTS = {"default": 2622, "equal": 2623}
+_START = 'mount --bind "$1" /etc/passwd && exec "$2" -D -f "$3"'
 KEX = "curve25519-sha256,curve25519-sha256@libssh.org"
 
 
@@ -27,7 +32,15 @@ class Rig:
     key: Path
     host_key: str  # "ssh-ed25519 AAAA…"
     known_hosts: Path
-    pids: dict[str, int]
+    pids: dict[str, int]  # of the listening daemons
+
+    def server_cpu(self, variant: str, *, patience: float = 20) -> float:
+        """Seconds used by the daemon, its connections and what ran in them, once all connections are gone."""
+        for _ in range(int(patience / 0.05)):
+            if not measure.children(self.pids[variant]):
+                break
+            time.sleep(0.05)
+        return measure.cpu(self.pids[variant])
 
     def hosts(self, count: int) -> list[str]:
         return [f"127.77.{1 + i // 200}.{1 + i % 200}" for i in range(count)]
@@ -61,6 +74,18 @@ def _config(folder: Path, variant: str) -> str:
     return "\n".join([*lines, f"KexAlgorithms {KEX}"] if variant == "equal" else lines) + "\n"
 
 
+def _passwd(text: str) -> str:
+    lines = (line.split(":") for line in text.splitlines())
+    return "".join(":".join([*f[:6], "/bin/sh"] if f[0] == USER else f) + "\n" for f in lines)
+
+
+def _free(port: int) -> None:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        raise SystemExit(f"port {port} is taken: another benchmark runs, or its sshd was left behind") from None
+
+
 def _wait(port: int) -> None:
     for _ in range(200):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -82,12 +107,17 @@ def rig() -> Iterator[Rig]:
     known = folder / "known_hosts"
     addresses = [f"127.77.{1 + i // 200}.{1 + i % 200}" for i in range(400)]
     known.write_text("".join(f"[{a}]:{p} {host_key}\n" for p in PORTS.values() for a in addresses))
+    (folder / "passwd").write_text(_passwd(Path("/etc/passwd").read_text()))
     daemons = {}
     try:
         for variant, port in PORTS.items():
+            _free(port)
             config = folder / f"{variant}.conf"
             config.write_text(_config(folder, variant))
-            daemons[variant] = subprocess.Popen([sshd, "-D", "-f", str(config)], start_new_session=True)
+            daemons[variant] = subprocess.Popen(
+                ["unshare", "-m", "sh", "-c", _START, "sh", str(folder / "passwd"), sshd, str(config)],
+                start_new_session=True,
+            )
             _wait(port)
         yield Rig(folder, folder / "client", host_key, known, {v: d.pid for v, d in daemons.items()})
     finally:

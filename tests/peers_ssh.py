@@ -103,12 +103,16 @@ def shell(environment: Mapping[str, str] | None = None) -> Handler:
         try:
             await asyncio.gather(_copy(child.stdout, process.stdout), _copy(child.stderr, process.stderr))
             status = await child.wait()
+        except (OSError, asyncssh.Error):
+            status = -1  # the client went away: what the command writes now has no reader
         finally:
             feeding.cancel()
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)  # with whatever it started
+            child._transport.close()  # at once: a second cancellation may come before the wait ends
             await child.wait()
-        process.exit(status) if status >= 0 else process.exit_with_signal("KILL")
+        with contextlib.suppress(OSError, asyncssh.Error):
+            process.exit(status) if status >= 0 else process.exit_with_signal("KILL")
 
     return run
 
@@ -125,8 +129,5 @@ async def _feed(source: Any, sink: Any) -> None:
 
 async def _copy(source: Any, sink: Any) -> None:
     while data := await source.read(65536):
-        try:
-            sink.write(data)
-            await sink.drain()
-        except (OSError, asyncssh.Error):
-            pass  # the client is gone; the command runs on, as it does behind a real sshd
+        sink.write(data)
+        await sink.drain()

@@ -44,6 +44,14 @@ class FleetPart:
     observe_only: bool
     last_event: int
 
+    @property
+    def engine(self) -> str:
+        """What the engine does, in words."""
+        if not self.engine_pid:
+            return "at rest"
+        busy = bool(self.running) or any(run.state == "running" for run in self.runs)
+        return "working" if busy else "waiting for orders"
+
 
 def gather(queries: Queries, now: datetime) -> FleetPart:
     """The whole fleet as it is known now."""

@@ -10,8 +10,8 @@ import hashlib
 import json
 import lzma
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import AsyncGenerator, Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -19,20 +19,10 @@ from urllib.parse import unquote, urlsplit
 import zstandard
 
 from controller.adapters.download import MAX_BYTES, fetch
+from controller.app.ports import CachedImage
 from inventory.errors import OperatorError
 
 MIB = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class CachedImage:
-    path: Path  # zstd-compressed, on this machine
-    sha256: str  # of the file as it was fetched
-    wire_sha256: str  # of `path`; the same as `sha256` unless the source was not zstd
-    compressed_size: int  # of `path`
-    raw_size: int
-    body_sha256: str  # of the raw bytes from 1 MiB on
-    first_mib: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +45,7 @@ class ImageCache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._locks: dict[str, asyncio.Lock] = {}
+        self._wire_hashes: dict[str, str] = {}  # by path, of the images that were handed out
 
     async def ensure(
         self, url: str, sha256: str = "", *, progress: Callable[[int, int], None] = lambda _done, _total: None
@@ -71,6 +62,17 @@ class ImageCache:
 
         async with self._locks.setdefault(url, asyncio.Lock()):
             return await asyncio.to_thread(self._ensure, url, sha256.lower(), report)
+
+    async def chunks(self, image: CachedImage, size: int = MIB) -> AsyncGenerator[bytes, None]:
+        """The compressed bytes, hashed again on their way; raises at the end if the file changed."""
+        digest = hashlib.sha256()
+        with await asyncio.to_thread(Path(image.path).open, "rb") as file:
+            while piece := await asyncio.to_thread(file.read, size):
+                digest.update(piece)
+                yield piece
+        if digest.hexdigest() != self._wire_hashes.get(image.path):
+            fix = "run the command again"
+            raise OperatorError("the image changed while it was sent", where=image.path, fix=fix)
 
     def _ensure(self, url: str, sha256: str, report: Callable[[int, int], None]) -> CachedImage:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -142,10 +144,10 @@ class ImageCache:
             raise OperatorError(
                 "the image changed since it was read", where=str(path), fix="run the command again"
             )
+        self._wire_hashes[str(path)] = record.wire_sha256
         return CachedImage(
-            path=path,
+            path=str(path),
             sha256=record.sha256,
-            wire_sha256=record.wire_sha256,
             compressed_size=record.wire_size,
             raw_size=record.raw_size,
             body_sha256=record.body_sha256,
@@ -158,19 +160,6 @@ class ImageCache:
     def _forget(self, source: Path, name: str) -> None:
         for path in (source, self._folder / f"{name}.json", self._folder / f"{name}.wire.zst"):
             path.unlink(missing_ok=True)
-
-
-async def chunks(image: CachedImage, size: int = MIB) -> AsyncIterator[bytes]:
-    """The compressed bytes, hashed again on their way; raises at the end if they are not what was checked."""
-    digest = hashlib.sha256()
-    with await asyncio.to_thread(image.path.open, "rb") as file:
-        while piece := await asyncio.to_thread(file.read, size):
-            digest.update(piece)
-            yield piece
-    if digest.hexdigest() != image.wire_sha256:
-        raise OperatorError(
-            "the image changed while it was sent", where=str(image.path), fix="run the command again"
-        )
 
 
 def local_path(url: str) -> Path | None:

@@ -9,17 +9,16 @@ import itertools
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import asyncssh
 
 from controller.adapters.ssh_errors import Seen, explain, translated
 from controller.adapters.ssh_keys import PINNABLE, pinned, public_line, read_key
+from controller.adapters.ssh_pool import Pool
 from controller.adapters.ssh_session import Command
 from controller.app.ports import Completed, Target
 from inventory.errors import InvariantError, NodeError, OperatorError, Unreachable
-
-K = TypeVar("K")
 
 
 class AsyncSsh:
@@ -41,8 +40,8 @@ class AsyncSsh:
         self._keepalive = keepalive
         self._cold = asyncio.Semaphore(cold_limit)
         self._key: asyncssh.SSHKeyPair | None = None
-        self._targets: _Pool[Target] = _Pool(self._connect)
-        self._jumps: _Pool[str] = _Pool(self._connect_jump)
+        self._targets: Pool[Target] = Pool(self._connect)
+        self._jumps: Pool[str] = Pool(self._connect_jump)
 
     async def run(
         self,
@@ -238,46 +237,6 @@ class _Client(asyncssh.SSHClient):
     ) -> bool:
         self._seen.fingerprint = key.get_fingerprint()
         return False
-
-
-class _Pool(Generic[K]):
-    """Open connections by key. Those who ask at the same time share one attempt; a failed one is not kept."""
-
-    def __init__(self, connect: Callable[[K], Any]) -> None:
-        self._connect = connect
-        self._tasks: dict[K, asyncio.Task[asyncssh.SSHClientConnection]] = {}
-
-    async def get(self, key: K) -> asyncssh.SSHClientConnection:
-        task = self._tasks.get(key)
-        if task is None or _useless(task):
-            task = self._tasks[key] = asyncio.create_task(self._connect(key))
-        # Shielded: one caller's deadline must not end the attempt for the others.
-        return await asyncio.shield(task)
-
-    def discard(self, key: K, connection: asyncssh.SSHClientConnection) -> None:
-        task = self._tasks.get(key)
-        if task is not None and task.done() and not _failed(task) and task.result() is connection:
-            del self._tasks[key]
-            connection.close()
-
-    async def close(self) -> None:
-        tasks, self._tasks = list(self._tasks.values()), {}
-        for task in tasks:
-            if not task.done():
-                task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        connections = [task.result() for task in tasks if not _failed(task)]
-        for connection in connections:
-            connection.close()
-        await asyncio.gather(*(c.wait_closed() for c in connections), return_exceptions=True)
-
-
-def _failed(task: "asyncio.Task[asyncssh.SSHClientConnection]") -> bool:
-    return task.cancelled() or task.exception() is not None
-
-
-def _useless(task: "asyncio.Task[asyncssh.SSHClientConnection]") -> bool:
-    return task.done() and (_failed(task) or task.result().is_closed())
 
 
 def parse_jump(jump: str) -> tuple[str, str, int]:

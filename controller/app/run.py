@@ -221,6 +221,9 @@ async def _reset_cluster(
 def _forget_empty(services: Services, cluster: Cluster) -> None:
     """A cluster without any member left is planned again, so that it can be bootstrapped anew."""
     rows: Sequence[Any] = [services.store.node(name) for name in cluster.nodes]
+    row = services.store.cluster(cluster.name)
+    if row is None or row.state == ClusterState.PLANNED:
+        return
     if all(r is None or r.state in (NodeState.RESET, NodeState.DECLARED, NodeState.PINNED) for r in rows):
         services.store.move_cluster(
             cluster.name, ClusterState.PLANNED, reason="all members were reset", actor="engine"

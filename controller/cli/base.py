@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from inventory.resolve import Resolved
     from inventory.selectors import Selection
 
+SIGPIPE_STATUS = 141  # what a shell shows for a program whose reader went away
 F = TypeVar("F", bound=Callable[..., Any])
 
 

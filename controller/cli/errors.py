@@ -13,12 +13,10 @@ from typing import Any
 
 import click
 
-from controller.cli.base import App
+from controller.cli.base import SIGPIPE_STATUS, App
 from controller.cli.text import clean, clean_block
 from inventory.errors import FleetError, SiteFileError
 from web.ports import ERROR_TABLE, EXIT_BUG, EXIT_CANCELLED, EXIT_INPUT
-
-_SIGPIPE_STATUS = 141  # what a shell shows for a program whose reader went away
 
 
 def exit_code(error: BaseException) -> int:
@@ -35,7 +33,7 @@ def report(error: BaseException, app: App) -> int:
         os.dup2(
             os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
         )  # so that the last flush can't fail again
-        return _SIGPIPE_STATUS
+        return SIGPIPE_STATUS
     if isinstance(error, click.ClickException):
         return _usage(error, app)
     if isinstance(error, FleetError):

@@ -4,6 +4,7 @@ So that `cto --help` starts fast, the tree is a table of names, modules and one-
 keeps the table and the commands the same.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -126,10 +127,14 @@ def cli(ctx: click.Context, home: Path | None) -> None:
 
 
 def run(argv: Sequence[str], app: App) -> int:
-    """Runs one command line and returns the exit code. Never raises but for SystemExit of completion."""
+    """Runs one command line and returns the exit code. Never raises."""
     try:
-        result = cli.main(args=list(argv), prog_name="cto", standalone_mode=False, obj=app)
+        # Not cli.main(): that ends the process itself when the reader of a pipe goes away.
+        with cli.make_context("cto", list(argv), obj=app) as context:
+            result = cli.invoke(context)
         sys.stdout.flush()
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where errors become messages
         from controller.cli.errors import report
 
@@ -139,4 +144,6 @@ def run(argv: Sequence[str], app: App) -> int:
 
 def main() -> None:
     """Entry point of `cto`."""
+    if "_CTO_COMPLETE" in os.environ:  # a shell asks what could come next
+        cli.main(prog_name="cto", obj=App())
     sys.exit(run(sys.argv[1:], App()))

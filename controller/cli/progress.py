@@ -46,8 +46,12 @@ _WORDS = {"StepStarted": " …", "StepFinished": ": done"}
 
 
 def _say(event: EventView) -> None:
-    word = _WORDS.get(event.kind, "")
-    click.echo(f"{clean(event.at, 32)[11:19]}  {clean(event.subject, 80)}: {clean(event.message)}{word}")
+    click.echo(f"{clean(event.at, 32)[11:19]}  {event_text(event)}")
+
+
+def event_text(event: EventView) -> str:
+    """Subject and message on one line."""
+    return f"{clean(event.subject, 80)}: {clean(event.message)}{_WORDS.get(event.kind, '')}"
 
 
 class LineFollower:
@@ -100,32 +104,51 @@ class RichFollower:
             self._recent = [*self._recent, *page][-_LAST_EVENTS:]
             self._after = page[-1].id
         nodes = [node for node in self._queries.nodes() if not self._names or node.name in self._names]
-        self._live.update(picture(nodes, self._recent, self._now()), refresh=True)
+        rows = max(10, self._live.console.height - 12)  # the rest is titles and events
+        self._live.update(picture(nodes, self._recent, self._now(), rows=rows), refresh=True)
         self._drawn = time.monotonic()
 
 
-def picture(nodes: Sequence[NodeView], recent: Sequence[EventView], now: datetime) -> "RenderableType":
-    """What the terminal shows. Texts of machines become `Text`, in which no markup acts."""
+def picture(
+    nodes: Sequence[NodeView], recent: Sequence[EventView], now: datetime, *, rows: int = 60
+) -> "RenderableType":
+    """What the terminal shows. Texts of machines become `Text`, in which no markup acts.
+
+    With more nodes than `rows`, only those that are at work or stand still are listed.
+    """
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
+    shown = nodes if len(nodes) <= rows else [node for node in nodes if node.step or node.problem][:rows]
     parts: list[RenderableType] = []
-    for site in dict.fromkeys(node.site for node in nodes):
+    for site in dict.fromkeys(node.site for node in shown):
         members = [node for node in nodes if node.site == site]
-        left = max(present.seconds_left(node, now) for node in members)
-        ready = sum(present.node_badge(node, now).tone == "good" for node in members)
-        title = Text(f"{clean(site) or 'no site'}  {ready} of {len(members)} ready", style="bold")
-        if left and ready < len(members):
-            title.append(f"  about {human_seconds(left)} left", style="dim")
-        grid = Table.grid(padding=(0, 2))
-        for node in members:
-            grid.add_row(*_cells(node, now))
-        parts += [title, grid, Text()]
-    parts += [
-        Text(f"{clean(event.subject, 60)}: {clean(event.message, 120)}", style="dim") for event in recent
-    ]
+        parts += [_title(site, members, now), _grid([n for n in shown if n.site == site], now), Text()]
+    if len(shown) < len(nodes):
+        ready = sum(present.node_badge(node, now).tone == "good" for node in nodes)
+        parts.append(Text(f"{ready} of {len(nodes)} nodes ready; {len(shown)} shown", style="bold"))
+    parts += [Text(event_text(event), style="dim") for event in recent]
     return Group(*parts)
+
+
+def _title(site: str, members: Sequence[NodeView], now: datetime) -> "RenderableType":
+    from rich.text import Text
+
+    left = max(present.seconds_left(node, now) for node in members)
+    ready = sum(present.node_badge(node, now).tone == "good" for node in members)
+    title = Text(f"{clean(site) or 'no site'}  {ready} of {len(members)} ready", style="bold")
+    if left and ready < len(members):
+        title.append(f"  at most {human_seconds(left)} left", style="dim")
+    return title
+
+
+def _grid(members: Sequence[NodeView], now: datetime) -> "RenderableType":
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2))
+    for node in members:
+        grid.add_row(*_cells(node, now))
+    return grid
 
 
 _STYLES = {
@@ -152,5 +175,5 @@ def _cells(node: NodeView, now: datetime) -> "tuple[RenderableType, ...]":
         if step.left:
             words += f"  {human_seconds(step.left)}"
     fraction = step.fraction if step and step.fraction is not None else present.fraction_done(node, now)
-    bar = ProgressBar(total=1.0, completed=fraction, width=20)
+    bar = ProgressBar(total=1.0, completed=fraction, width=20, complete_style="cyan", finished_style="green")
     return Text("  " + clean(node.name, 40)), mark, bar, Text(words)

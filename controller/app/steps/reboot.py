@@ -14,7 +14,14 @@ class Reboot:
     repeatable = False
 
     async def intent(self, job: NodeJob) -> Record:
-        return {"boot_id": await self._boot_id(job)}
+        """The boot that is to end. If the machine is gone already, an earlier attempt wrote it down."""
+        ordered = ordered_boot(job)
+        try:
+            return {"boot_id": await boot_id(job)}
+        except Unreachable:
+            if not ordered:
+                raise
+            return {"boot_id": ordered}
 
     async def act(self, job: NodeJob) -> Record:
         try:
@@ -37,10 +44,9 @@ class Reboot:
         return {}
 
     async def observe(self, job: NodeJob) -> Record | None:
-        steps = [s for s in job.services.store.steps(f"node/{job.node.name}") if s.ref.step == "reboot"]
-        before = str(steps[-1].detail.get("boot_id", "")) if steps else ""
+        before = ordered_boot(job)
         try:
-            now = await self._boot_id(job)
+            now = await boot_id(job)
         except Unreachable:
             return {}
         except HostKeyMismatch as error:
@@ -52,7 +58,14 @@ class Reboot:
             ) from error
         return None if now == before else {}
 
-    @staticmethod
-    async def _boot_id(job: NodeJob) -> str:
-        done = await job.services.ssh.run(job.target, BOOT_ID, deadline=10)
-        return done.stdout.decode(errors="replace").strip()
+
+def ordered_boot(job: NodeJob) -> str:
+    """The boot that the latest attempt was to end; empty if there was none in this life of the node."""
+    steps = [s for s in job.services.store.steps(f"node/{job.node.name}") if s.ref.step == "reboot"]
+    return str(steps[-1].detail.get("boot_id", "")) if steps else ""
+
+
+async def boot_id(job: NodeJob) -> str:
+    """Of the bootstrap environment that answers with the pinned key."""
+    done = await job.services.ssh.run(job.target, BOOT_ID, deadline=10)
+    return done.stdout.decode(errors="replace").strip()

@@ -59,7 +59,9 @@ def apply(app: App, /, files: tuple[Path, ...], yes: bool, **chosen: tuple[str, 
         else:
             confirm(_question(made), yes=yes)
         run_id = submit(services, texts, picked, actor=app.actor())
-        return watch(app, services, run_id, [node.name for node in picked.pick(resolved.fleet)], began)
+        names = [node.name for node in picked.pick(resolved.fleet)]
+        code = watch(app, services, run_id, names, began, refused=len(made.refusals))
+    return EXIT_PARTLY if made.refusals and code == EXIT_DONE else code
 
 
 def _question(made: Any) -> str:
@@ -75,8 +77,13 @@ def _refused(app: App, made: Any) -> int:
     return EXIT_INPUT
 
 
-def watch(app: App, services: Any, run_id: str, names: Sequence[str], began: float) -> int:
-    """Runs or follows `run_id` with live progress; prints how it ended; returns the exit code."""
+def watch(
+    app: App, services: Any, run_id: str, names: Sequence[str], began: float, *, refused: int = 0
+) -> int:
+    """Runs or follows `run_id` with live progress; prints how it ended; returns the exit code.
+
+    `refused` is how many refusals its plan had: they are part of the result, too.
+    """
     from controller.app.apply import run_or_follow
 
     shown = follower(app, services.queries, names, after=max(0, services.queries.last_event_id() - 1))
@@ -91,11 +98,14 @@ def watch(app: App, services: Any, run_id: str, names: Sequence[str], began: flo
                 "run": run_id,
                 "state": ended.state,
                 "seconds": round(seconds, 1),
+                "refused": refused,
                 "summary": dict(ended.summary),
             }
         )
     else:
         _summary(ended.state, ended.summary, seconds)
+        if refused:
+            click.echo(f"  {refused} refused, for the reasons in the plan above")
     return STATE_CODES.get(ended.state, EXIT_BUG)
 
 

@@ -83,7 +83,7 @@ def kubeconfig(app: App, name: str, out: Path | None, stdout: bool) -> None:
 
 @verb(
     "talosconfig",
-    example='export TALOSCONFIG="$(cto cluster talosconfig berlin)"\ncto cluster talosconfig berlin --hours 1',
+    example='export TALOSCONFIG="$(cto cluster talosconfig berlin)"\ncto cluster talosconfig b --hours 1',
 )
 @_where
 @click.option(

@@ -41,7 +41,7 @@ def gather(app: App, /, **chosen: tuple[str, ...]) -> int:
 
 async def _gather(app: App, services: Any, rows: Sequence[Any]) -> int:
     """How many answered."""
-    from controller.adapters.gather import gather as ask
+    from controller.app.gather import gather as ask
     from controller.app.ports import Target
     from facts.registry import machine_facts
 

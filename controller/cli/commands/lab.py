@@ -43,7 +43,7 @@ def up(
     """Start simulated machines and pin their host keys. A lab that runs already is left as it is."""
     from controller.app.lab import lab_site_file, lab_up
 
-    counts = _counts(mixed) if mixed else [nodes] * sites
+    counts = _counts(mixed) if mixed is not None else [nodes] * sites
     with app.services() as services:
         services.home.create()
         info = lab_up(services, counts, seed=seed, hardware=hardware, boot_seconds=boot_seconds)
@@ -70,12 +70,29 @@ def down(app: App) -> None:
     from iso.lab import client
 
     with app.services() as services:
-        running = client.info(services.home.root) is not None
+        running = client.info(services.home.root)
         client.stop(services.home.root)
+        if running is not None:
+            _give_up(services, [machine.name for machine in running.machines], actor=app.actor())
     if app.json:
-        document({"stopped": running})
+        document({"stopped": running is not None})
     else:
-        click.echo("stopped" if running else "no lab is running")
+        click.echo("stopped" if running is not None else "no lab is running")
+
+
+def _give_up(services: Any, names: Sequence[str], *, actor: str) -> None:
+    """The machines are gone with their disks: the store must not go on believing in them."""
+    from inventory.lifecycle import ClusterState, NodeState
+
+    store, reason = services.store, "its simulated machine was removed"
+    rows = [row for row in (store.node(name) for name in names) if row is not None]
+    for row in rows:
+        if row.state not in (NodeState.DECLARED, NodeState.RESET):
+            store.move(row.name, NodeState.RESET, reason=reason, actor=actor)
+    for name in dict.fromkeys(row.cluster for row in rows):
+        cluster = store.cluster(name)
+        if cluster is not None and cluster.state is not ClusterState.PLANNED:
+            store.move_cluster(name, ClusterState.PLANNED, reason=reason, actor=actor)
 
 
 @verb("status", example="cto lab status")

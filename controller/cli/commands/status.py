@@ -94,7 +94,7 @@ def pick(
 
 
 def _summary(found: fleet.FleetPart) -> None:
-    engine = f"working (pid {found.engine_pid})" if found.engine_pid else "at rest"
+    engine = f"{found.engine} (pid {found.engine_pid})" if found.engine_pid else found.engine
     if found.observe_only:
         engine += ", only observing after a restore"
     click.echo(

@@ -80,6 +80,7 @@ class MachineCalls:
 
     def _apply(self, mode: str, config: MachineConfig, try_seconds: float) -> None:
         node = self._node
+        node.machine.log("talos-applied", mode=mode)
         if node.maintenance:
             node.deliver(config)
         elif mode == "TRY":

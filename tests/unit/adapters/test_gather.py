@@ -5,7 +5,7 @@ import re
 import time
 from datetime import UTC, datetime, timedelta
 
-from controller.adapters.gather import Gathered, gather, gather_one, with_skew
+from controller.app.gather import Gathered, gather, gather_one, with_skew
 from facts.machine.clock import FACT as CLOCK
 from facts.machine.clock import Clock as ClockValue
 from facts.machine.memory import FACT as MEMORY

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from controller.adapters import imaging
-from controller.adapters.images import CachedImage, ImageCache
-from controller.app.ports import Target
+from controller.adapters.images import ImageCache
+from controller.app import imaging
+from controller.app.ports import CachedImage, Target
 from inventory.errors import CheckFailed, CommandFailed, OperatorError
 from tests.peers_ssh import shell
 
@@ -43,14 +43,21 @@ async def node(tmp_path: Path, peer: Callable[..., Awaitable[object]]) -> Node:
 
 
 @pytest.fixture
-async def image(tmp_path: Path) -> CachedImage:
+def images(tmp_path: Path) -> ImageCache:
+    return ImageCache(tmp_path / "images")
+
+
+@pytest.fixture
+async def image(tmp_path: Path, images: ImageCache) -> CachedImage:
     (tmp_path / "image.raw.zst").write_bytes(zstandard.ZstdCompressor().compress(RAW))
-    return await ImageCache(tmp_path / "images").ensure(str(tmp_path / "image.raw.zst"))
+    return await images.ensure(str(tmp_path / "image.raw.zst"))
 
 
-async def test_all_but_the_first_mib_is_written_and_proved(ssh, node: Node, image: CachedImage) -> None:
+async def test_all_but_the_first_mib_is_written_and_proved(
+    ssh, node: Node, image: CachedImage, images
+) -> None:
     sent: list[int] = []
-    await imaging.write_image(ssh, node.target, str(node.disk), image, sent=sent.append)
+    await imaging.write_image(ssh, node.target, str(node.disk), image, images, sent=sent.append)
     data = node.disk.read_bytes()
     assert data[:MIB] == b"\x55" * MIB
     assert data[MIB : len(RAW)] == RAW[MIB:]
@@ -77,30 +84,32 @@ async def test_bytes_are_written_where_they_belong_and_read_back(ssh, node: Node
         ("dd", "cat >/dev/null; echo 'dd: No space left on device' >&2; exit 1", "No space left"),
     ],
 )
-async def test_the_failure_of_every_stage_counts(ssh, node, image, tool: str, text: str, says: str) -> None:
+async def test_the_failure_of_every_stage_counts(
+    ssh, node, image, images, tool: str, text: str, says: str
+) -> None:
     node.tool(tool, text)
     with pytest.raises(CommandFailed, match=says):
-        await imaging.write_image(ssh, node.target, str(node.disk), image, sent=lambda _n: None)
+        await imaging.write_image(ssh, node.target, str(node.disk), image, images, sent=lambda _n: None)
 
 
-async def test_a_disk_that_forgets_is_found_out(ssh, node: Node, image: CachedImage) -> None:
+async def test_a_disk_that_forgets_is_found_out(ssh, node: Node, image: CachedImage, images) -> None:
     node.tool(
         "dd",
         'case "$*" in *of=*) exec cat >/dev/null;; *) exec /usr/bin/env PATH=/usr/bin:/bin dd "$@";; esac',
     )
     with pytest.raises(CheckFailed, match="does not hold what was written"):
-        await imaging.write_image(ssh, node.target, str(node.disk), image, sent=lambda _n: None)
+        await imaging.write_image(ssh, node.target, str(node.disk), image, images, sent=lambda _n: None)
     with pytest.raises(CheckFailed):
         await imaging.write_bytes(ssh, node.target, str(node.disk), 0, b"boot sector")
 
 
 async def test_an_image_that_changed_since_it_was_checked_is_never_taken_for_written(
-    ssh, node, image
+    ssh, node, image, images
 ) -> None:
     other = zstandard.ZstdCompressor().compress(os.urandom(len(RAW)))
-    image.path.write_bytes(other)
+    Path(image.path).write_bytes(other)
     with pytest.raises(OperatorError, match="changed while it was sent"):
-        await imaging.write_image(ssh, node.target, str(node.disk), image, sent=lambda _n: None)
+        await imaging.write_image(ssh, node.target, str(node.disk), image, images, sent=lambda _n: None)
 
 
 async def test_reading_past_the_end_is_an_error(ssh, node: Node) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from controller.adapters import imaging
 from controller.adapters.images import MIB, ImageCache
 from controller.adapters.runner import ProcessRunner
+from controller.app import imaging
 from controller.app.ports import Job, Target
 from iso.lab import image as lab_image
 from iso.lab.machine import Machine
@@ -70,9 +70,10 @@ async def test_prepare_image_and_boot_order_on_a_lab_machine(bench: Bench, ssh, 
     assert bench.disk.read(0, MIB) == bench.disk.read(bench.disk.size - MIB, MIB) == bytes(MIB)
 
     made = lab_image.write_image(tmp_path, "1.13.9")
-    cached = await ImageCache(tmp_path / "images").ensure(str(made.path), made.sha256)
+    images = ImageCache(tmp_path / "images")
+    cached = await images.ensure(str(made.path), made.sha256)
     path = f"/dev/{bench.disk.name}"
-    await imaging.write_image(ssh, bench.target, path, cached, sent=lambda _n: None)
+    await imaging.write_image(ssh, bench.target, path, cached, images, sent=lambda _n: None)
     assert bench.disk.read(0, MIB) == bytes(MIB), "the boot sector comes last"
     body = bench.disk.read(MIB, cached.raw_size - MIB)
     assert hashlib.sha256(body).hexdigest() == cached.body_sha256

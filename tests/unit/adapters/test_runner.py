@@ -24,7 +24,6 @@ async def runner(key: Path, ssh, tmp_path: Path) -> AsyncIterator[ProcessRunner]
     running = ProcessRunner(key, ssh, log=tmp_path / "runner.log", limit=3)
     yield running
     await running.close()
-    print((tmp_path / "runner.log").read_text() if (tmp_path / "runner.log").exists() else "no log")
 
 
 def job(target: Target, id_: str = "j", **changes: Any) -> Job:

@@ -56,8 +56,8 @@ def cto(home, capsys, monkeypatch, tmp_path):
 @pytest.fixture
 def make_store(home):
     """Opens the home's store at a time of one's choice; ids count up."""
-    from controller.store.home import Home
     from controller.store import Store
+    from controller.store.home import Home
 
     ids = count(1)
 

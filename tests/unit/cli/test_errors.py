@@ -97,7 +97,13 @@ def test_machine_texts_can_not_act_on_the_terminal(cto, fleet, make_store):
             store.event("StepFailed", "node/berlin-w-1", payload, {})
         store.set_problem("node/berlin-w-1", "\n".join(payloads))
         store.touch("berlin-w-1", talos="".join(payloads))
-    for argv in (["status"], ["events"], ["node", "show", "berlin-w-1"], ["node", "list"], ["cluster", "show"]):
+    for argv in (
+        ["status"],
+        ["events"],
+        ["node", "show", "berlin-w-1"],
+        ["node", "list"],
+        ["cluster", "show"],
+    ):
         out = cto(*argv).out
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", out), argv
         json_out = cto(*argv, "--output", "json").out
@@ -113,11 +119,29 @@ def test_rich_shows_markup_as_text():
     from controller.cli.progress import picture
     from web.ports import EventView, NodeView
 
-    node = NodeView("[bold]n", "[red]site[/red]", "c", "worker", "prepared", "a", step="image", done=5, total=10, problem="")
+    node = NodeView(
+        "[bold]n",
+        "[red]site[/red]",
+        "c",
+        "worker",
+        "prepared",
+        "a",
+        step="image",
+        done=5,
+        total=10,
+        problem="",
+    )
     event = EventView(1, "", "K", "node/[x]", "[link=http://e]m[/link]\x1b[2J")
     console = Console(file=io.StringIO(), width=120, force_terminal=False)
     console.print(picture([node], [event], datetime(2026, 3, 2, tzinfo=UTC)))
     shown = console.file.getvalue()
-    for text in ("[bold]n", "[red]site[/red]", "node/[x]", "[link=http://e]m[/link]", "5 B of 10 B", "write the image"):
+    for text in (
+        "[bold]n",
+        "[red]site[/red]",
+        "node/[x]",
+        "[link=http://e]m[/link]",
+        "5 B of 10 B",
+        "write the image",
+    ):
         assert text in shown
     assert "\x1b" not in shown

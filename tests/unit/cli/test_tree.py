@@ -80,14 +80,28 @@ def test_a_typing_error_gets_a_suggestion(cto):
 
 
 def test_help_loads_none_of_the_heavy_libraries():
-    heavy = ["asyncssh", "pydantic", "kubernetes", "rich", "sqlite_utils", "grpclib", "zeroconf", "flask", "yaml"]
+    heavy = [
+        "asyncssh",
+        "pydantic",
+        "kubernetes",
+        "rich",
+        "sqlite_utils",
+        "grpclib",
+        "zeroconf",
+        "flask",
+        "yaml",
+    ]
     code = (
         "import sys; from controller.cli.base import App; from controller.cli.main import run;"
         f"run(sys.argv[1:], App()); print([m for m in {heavy!r} if m in sys.modules], file=sys.stderr)"
     )
     for argv in (["--help"], ["status"]):
         done = subprocess.run(
-            [sys.executable, "-c", code, *argv], capture_output=True, text=True, check=True, env={"CTO_HOME": "/nonexistent"}
+            [sys.executable, "-c", code, *argv],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"CTO_HOME": "/nonexistent"},
         )
         assert done.stderr.strip() == "[]", argv
 
@@ -101,7 +115,12 @@ def test_completion_scripts(cto, shell):
 
 def complete(home, words):
     """What the shell would offer after `words`."""
-    env = {"_CTO_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1), "CTO_HOME": str(home)}
+    env = {
+        "_CTO_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(words),
+        "COMP_CWORD": str(len(words) - 1),
+        "CTO_HOME": str(home),
+    }
     code = "from controller.cli.main import main; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=env)
     return [line.partition(",")[2] for line in done.stdout.splitlines()]

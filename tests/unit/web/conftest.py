@@ -102,7 +102,9 @@ async def served(queries):
     from web.asgi import build
 
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(build(queries, clock=queries.clock), log_level="error", lifespan="on", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        build(queries, clock=queries.clock), log_level="error", lifespan="on", timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None
     running = asyncio.create_task(server._serve(sockets=[listener]))

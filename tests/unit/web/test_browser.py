@@ -27,9 +27,15 @@ async def opened(browser, url, *, size=DESK, scheme="light", script=True):
     )
     page = await context.new_page()
     complaints = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+    page.on(
+        "console",
+        lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None,
+    )
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: None if request.url.startswith(url[:16]) else complaints.append(request.url))
+    page.on(
+        "request",
+        lambda request: None if request.url.startswith(url[:16]) else complaints.append(request.url),
+    )
     await page.goto(url, wait_until="domcontentloaded")
     return page, complaints
 
@@ -107,8 +113,12 @@ async def test_the_keyboard_reaches_every_node(served, browser):
 async def test_hostile_texts_do_not_run(served, browser, queries, payloads):
     view, event = queries.node_views[0], queries.event_views[0]
     for number, payload in enumerate(payloads):
-        queries.node_views.append(replace(view, name=payload, problem=payload, address=payload, talos=payload, role=payload))
-        queries.event_views.append(replace(event, id=100 + number, message=payload, subject=payload, kind=payload))
+        queries.node_views.append(
+            replace(view, name=payload, problem=payload, address=payload, talos=payload, role=payload)
+        )
+        queries.event_views.append(
+            replace(event, id=100 + number, message=payload, subject=payload, kind=payload)
+        )
     page, complaints = await opened(browser, served, size=PHONE)
     await page.wait_for_selector("#live[data-state=on]")
     queries.change("porto-1", problem=payloads[0])  # and once more through the live update

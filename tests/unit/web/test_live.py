@@ -70,7 +70,9 @@ async def test_pages_and_live_share_one_server(served):
     async with listening(served) as (_, message):
         await message()
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-        writer.write(f"GET /api/v1/fleet HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode())
+        writer.write(
+            f"GET /api/v1/fleet HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode()
+        )
         answer = await asyncio.wait_for(reader.read(), WAIT)
         assert b"berlin-cp-1" in answer
         writer.close()
@@ -124,7 +126,9 @@ async def test_listeners_are_limited(queries):
     await asyncio.wait_for(asyncio.gather(*listeners), WAIT)
 
 
-@pytest.mark.parametrize("fields", [{"done": 1}, {"state": "imaged"}, {"problem": "x"}, {"seen_at": "2026-03-02T12:00:00Z"}])
+@pytest.mark.parametrize(
+    "fields", [{"done": 1}, {"state": "imaged"}, {"problem": "x"}, {"seen_at": "2026-03-02T12:00:00Z"}]
+)
 def test_the_fingerprint_follows_what_is_shown(queries, fields):
     before = fingerprint(queries)
     assert fingerprint(queries) == before

@@ -36,7 +36,9 @@ def test_every_answer_carries_the_security_headers(client, path):
         assert answer.headers[name] == value
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "10.0.0.1", "localhost.evil", "[::1]:8180"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "10.0.0.1", "localhost.evil", "[::1]:8180"]
+)
 def test_other_host_names_are_refused(client, host):
     assert client.get("/", headers={"Host": host}).status_code == 400
 
@@ -66,7 +68,15 @@ def test_nothing_comes_from_elsewhere_and_nothing_is_inline(client, path):
 
 def test_the_overview_shows_sites_clusters_and_nodes(client):
     page = client.get("/").text
-    for text in ("berlin", "porto", "berlin-cp-1", "porto-1", "https://127.31.1.1:6443", "write the image", "50 %"):
+    for text in (
+        "berlin",
+        "porto",
+        "berlin-cp-1",
+        "porto-1",
+        "https://127.31.1.1:6443",
+        "write the image",
+        "50 %",
+    ):
         assert text in page
 
 
@@ -137,7 +147,9 @@ def test_hostile_texts_stay_text(queries, payloads):
         hostile = replace(
             view, name=payload, problem=payload, talos=payload, address=payload, role=payload, profile=payload
         )
-        event = replace(queries.event_views[0], id=100 + number, message=payload, subject=payload, kind=payload)
+        event = replace(
+            queries.event_views[0], id=100 + number, message=payload, subject=payload, kind=payload
+        )
         queries.node_views.append(hostile)
         queries.event_views.append(event)
     client = create_app(queries, clock=queries.clock).test_client()
@@ -146,7 +158,11 @@ def test_hostile_texts_stay_text(queries, payloads):
         assert page.status_code == 200
         found = tags(page.text)
         assert sum(tag == "script" for tag, _ in found) == 1
-        assert not [1 for tag, attributes in found if tag == "img" or "onload" in attributes or "onerror" in attributes]
+        assert not [
+            1
+            for tag, attributes in found
+            if tag == "img" or "onload" in attributes or "onerror" in attributes
+        ]
         assert "49" not in re.findall(r"\{\{ 7 \* 7 \}\}|49", page.text)
 
 

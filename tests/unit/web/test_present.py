@@ -25,7 +25,15 @@ def ago(seconds):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0 s ago"), (59, "59 s ago"), (119, "119 s ago"), (120, "2 min ago"), (3599, "59 min ago"), (3600, "1 h ago"), (172800, "2 d ago")],
+    [
+        (0, "0 s ago"),
+        (59, "59 s ago"),
+        (119, "119 s ago"),
+        (120, "2 min ago"),
+        (3599, "59 min ago"),
+        (3600, "1 h ago"),
+        (172800, "2 d ago"),
+    ],
 )
 def test_ages(seconds, text):
     assert present.age(ago(seconds), NOW) == text
@@ -65,7 +73,13 @@ def test_progress_of_a_measured_step():
     assert step.left == pytest.approx(30)
 
 
-@given(state=st.sampled_from([*NodeState, "unheard-of"]), done=st.integers(-5, 10**15), total=st.integers(-5, 10**15), at=st.text(max_size=30), step=st.text(max_size=20))
+@given(
+    state=st.sampled_from([*NodeState, "unheard-of"]),
+    done=st.integers(-5, 10**15),
+    total=st.integers(-5, 10**15),
+    at=st.text(max_size=30),
+    step=st.text(max_size=20),
+)
 def test_no_view_breaks_the_showing(state, done, total, at, step):
     view = node(state, step=step, step_started_at=at, seen_at=at, done=done, total=total)
     assert 0 <= present.fraction_done(view, NOW) <= 1

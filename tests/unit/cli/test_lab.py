@@ -1,0 +1,83 @@
+"""The commands over a small lab: real SSH, real mDNS, on addresses of this test's own."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def lab(cto, home):
+    ran = cto("lab", "up", "--mixed", "1,1", "--boot-seconds", "0.05", "--output", "json")
+    assert ran.code == 0, ran.err
+    assert ran.json["machines"] == 2
+    yield ran.json
+    cto("lab", "down")
+
+
+def test_a_lab_from_up_to_down(cto, lab):
+    machines = cto("lab", "status", "--output", "json").json
+    names = [machine["name"] for machine in machines]
+    assert (
+        cto("lab", "up", "--mixed", "1,1", "--boot-seconds", "0.05").code == 0
+    )  # a lab that runs is left as it is
+    assert machines[0]["hardware"] in cto("lab", "status").out
+
+    assert cto("validate", "-f", lab["site_file"]).code == 0
+    assert [node["state"] for node in cto("node", "list", "--output", "json").json] == ["pinned", "pinned"]
+    answers = cto("facts", "gather", "--output", "json").lines
+    assert sorted(answer["node"] for answer in answers) == sorted(names)
+    assert all(answer["changed"] for answer in answers)
+    assert "as before" in cto("facts", "gather", "--node", names[0]).out
+    assert "GiB" in cto("facts", "show", names[0]).out
+
+    console = cto("lab", "status", "--console", names[0]).out
+    assert "KEY " in console
+    assert cto("lab", "status", "--console", "nobody").code == 2
+
+    refused = cto("lab", "fault", names[0], "refuse", "--times", "9")
+    assert refused.code == 0
+    ran = cto("facts", "gather", "--output", "json")
+    assert ran.code == 5
+    assert next(answer for answer in ran.lines if answer["node"] == names[0])["error"]["fix"]
+
+    assert cto("lab", "down", "--output", "json").json == {"stopped": True}
+    assert {node["state"] for node in cto("node", "list", "--output", "json").json} == {"reset"}
+    assert cto("lab", "status").code == 2
+
+
+def test_counts_of_machines_are_checked(cto):
+    for text in ("", "a", "0", "1,,x", "500"):
+        assert cto("lab", "up", "--mixed", text).code == 2
+
+
+def test_discovery_shows_machines_as_they_announce_themselves(cto, lab, home):
+    wanted = {m["address"] for m in cto("lab", "status", "--output", "json").json}
+    argv = [
+        sys.executable,
+        "-c",
+        "from controller.cli.main import main; main()",
+        "discover",
+        "--seconds",
+        "60",
+    ]
+    environ = {**os.environ, "CTO_HOME": str(home)}
+    with subprocess.Popen(
+        [*argv, "--interface", "lo"], env=environ, stdout=subprocess.PIPE, text=True
+    ) as process:
+        for line in process.stdout:  # ends when all were seen, or when the minute is over
+            wanted -= {address for address in wanted if f" {address}:2222" in line}
+            if not wanted:
+                break
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+    assert not wanted
+    assert process.returncode == 130
+
+
+def test_discovery_as_json_lines(cto, home):
+    ran = cto("discover", "--seconds", "0.2", "--interface", "lo", "--output", "json")
+    assert ran.code == 0
+    assert all("seen" in line for line in ran.lines)
