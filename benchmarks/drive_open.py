@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from controller.adapters.clock import SystemClock
-from controller.app.gather import gather
 from controller.adapters.ssh import AsyncSsh
+from controller.app.gather import gather
 from controller.app.ports import Target
 from facts.registry import machine_facts
 

@@ -71,7 +71,7 @@ def load(text: str, file: str) -> list[SourceDocument]:
     return documents
 
 
-class _GiveUp(Exception):  # noqa: N818 - ends the reading; it is no error by itself
+class _GiveUp(Exception):
     """The rest of this file cannot be read sensibly; the problem is already noted."""
 
 

@@ -28,7 +28,7 @@ _FIXES = {
 }
 
 
-class AlreadyDone(NodeError):  # noqa: N818 - an outcome more than an error
+class AlreadyDone(NodeError):
     """gRPC AlreadyExists: what was asked for was there before."""
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from controller.app.services import Services
 from iso.lab import client
-from iso.lab.image import write_image
+from iso.lab.image import LabImage, write_image
 from iso.lab.sitefile import site_file
 from iso.lab.spec import LabInfo, LabSpec
 
@@ -39,7 +39,7 @@ def lab_up(
     )
     info = client.start(root, spec)
     present = {machine.arch for machine in info.machines}
-    images = {
+    images: dict[str, LabImage] = {
         arch: write_image(client.folder(root) / "images", TALOS, arch) for arch in ARCHES if arch in present
     }
     lab_site_file(root).write_text(site_file(info, images=images, kubernetes=KUBERNETES), encoding="utf-8")
@@ -54,6 +54,8 @@ def lab_site_file(home: Path) -> Path:
 def pin_lab(services: Services, info: LabInfo) -> None:
     """Takes over the key that each machine's console shows now. A machine that rebooted has a new one."""
     for machine in info.machines:
+        if not machine.host_key:
+            continue  # it runs Talos, which has no SSH
         services.store.pin(
             machine.name,
             address=machine.address,

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 Firmware = Literal["uefi", "bios"]
 
 
-class NotBootable(Exception):  # noqa: N818 - a state of the disk, which the firmware answers by trying the next one
+class NotBootable(Exception):
     """The disk has no system that starts: no boot sector, no valid partition table, no META partition…"""
 
 

@@ -16,7 +16,7 @@ _PUNCH = 0x01 | 0x02  # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
 _KEPT_WRITES = 10_000
 
 
-class PowerCut(Exception):  # noqa: N818 - an event of the lab, which ends everything on the machine
+class PowerCut(Exception):
     """The power failed while this write was under way."""
 
 

@@ -101,7 +101,7 @@ class SshServer:
         return await shell.run(command)
 
 
-class _Dropped(Exception):  # noqa: N818 - a fault on request
+class _Dropped(Exception):
     pass
 
 

@@ -1,13 +1,13 @@
 """How control leaves a script early: `exit`, `break` and `continue` as exceptions of the shell's own."""
 
 
-class ExitShell(Exception):  # noqa: N818 - no error: the script asked for it
+class ExitShell(Exception):
     def __init__(self, status: int) -> None:
         self.status = status
         super().__init__(status)
 
 
-class LoopControl(Exception):  # noqa: N818 - no error: the script asked for it
+class LoopControl(Exception):
     """`break N` or `continue N`."""
 
     def __init__(self, levels: int, *, leaves: bool) -> None:

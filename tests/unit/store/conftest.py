@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.store.home import Home
 from controller.store import Store
+from controller.store.home import Home
 from tests.unit.store.support import KEY_A, SteppingClock, fleet
 
 

@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from controller.store.home import Home
 from controller.store import StepRef, Store
+from controller.store.home import Home
 from controller.store.nodes import MOVES
 from controller.store.rows import Step
 from inventory.errors import InvariantError, RefusedError

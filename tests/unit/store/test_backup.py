@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from controller.store import Store, StoreQueries
+from controller.store.backup import manifest_path, read_manifest
 from controller.store.home import Home, write_private
 from controller.store.lock import EngineLock
 from controller.store.secretbox import SealKey
-from controller.store import Store, StoreQueries
-from controller.store.backup import manifest_path, read_manifest
 from inventory.errors import BusyError, RefusedError, StoreError
 from inventory.lifecycle import NodeState
 from tests.unit.store.support import KEY_B, SteppingClock, fleet, ref, through

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.clock import SystemClock
-from controller.store.home import Home, write_private
 from controller.store import Store
+from controller.store.home import Home, write_private
 from inventory.errors import OperatorError, StoreError
 
 

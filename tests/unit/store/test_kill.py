@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from controller.store.home import Home
 from controller.store import Store, StoreQueries
+from controller.store.home import Home
 from inventory.lifecycle import NodeState
 from tests.unit.store.support import KEY_A, KEY_B, fleet, killed_at, ref
 

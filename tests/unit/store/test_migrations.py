@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.store.home import Home, write_private
 from controller.store import Store, StoreQueries, migrations
 from controller.store.connection import transaction, writer
+from controller.store.home import Home, write_private
 from controller.store.schema import VERSIONS
 from inventory.errors import BusyError, StoreError
 from inventory.words import key_words

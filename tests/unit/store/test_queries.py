@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from controller.store.home import Home
 from controller.store import Store, StoreQueries
+from controller.store.home import Home
 from controller.store.queries import selection_text
 from inventory.errors import OperatorError, StoreError
 from tests.unit.store.support import KEY_A, fleet, ref, through

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from controller.store.lock import EngineLock
 from controller.store import Store, StoreQueries
+from controller.store.lock import EngineLock
 from inventory.errors import InvariantError, OperatorError, RefusedError
 
 

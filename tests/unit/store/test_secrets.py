@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.store import Store
 from controller.store.home import Home
 from controller.store.secretbox import SealKey, Secret, SecretBox
-from controller.store import Store
 from inventory.errors import RefusedError, StoreError
 
 CANARY = b"CANARY-cluster-ca-private-key-4f1d"

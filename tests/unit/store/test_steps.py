@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 import pytest
 
-from controller.store.home import Home
 from controller.store import Store, StoreQueries
+from controller.store.home import Home
 from inventory.errors import BusyError, InvariantError, RefusedError, StoreError
 from inventory.lifecycle import CLUSTER_TRANSITIONS, INSTALL_PATH, ClusterState, NodeState
 from tests.unit.store.support import KEY_A, SteppingClock, fleet, ref, through

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.store.home import Home
 from controller.store import Store
+from controller.store.home import Home
 from tests.unit.store.support import ref
 
 WRITES = "pwrite64,fdatasync,fsync,ftruncate"

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from controller.store.home import Home
 from controller.store import Store, StoreQueries
 from controller.store.connection import loose_writer, transaction, writer
+from controller.store.home import Home
 from inventory.errors import BusyError
 from tests.unit.store.support import ref
 
