@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that some tests need. Only as root; without root those tests skip and say so.
 set -eu
-packages="openssh-server openssh-client avahi-daemon iproute2 gdisk dosfstools mtools chromium"
+packages="openssh-server openssh-client avahi-daemon iproute2 zstd gdisk dosfstools mtools chromium"
 missing=""
 for package in $packages; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"

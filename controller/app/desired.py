@@ -154,7 +154,7 @@ def _decide(services: Services, fleet: Fleet, node: Node, row: NodeRow, facts: F
     refusals = tuple(Refusal(f.what, f.fix) for f in checks.refusals(findings))
     notes = (*match.warnings, *(f"{f.what}: {f.fix}" for f in findings if f.level == "warn"))
     choice = disks.choose(
-        _declared(node, row),
+        _declared(node, row, machine),
         machine,
         minimum=spec.disk.minimum,
         preference=match.profile.disk,
@@ -178,10 +178,13 @@ def _decide(services: Services, fleet: Fleet, node: Node, row: NodeRow, facts: F
     )
 
 
-def _declared(node: Node, row: NodeRow) -> Disk:
-    """A disk that we began to write keeps being the one, whatever is on it now: that is ours."""
+def _declared(node: Node, row: NodeRow, machine: Hardware) -> Disk:
+    """A disk that we began to write keeps being the one, whatever is on it now: that is ours. If the machine
+    has no such disk, it is another machine.
+    """
     prepared = str(row.record.get("prepared", ""))
-    return Disk(serial=prepared, wipe=True) if prepared else node.disk
+    ours = any(prepared and disk.serial == prepared for disk in machine.disks)
+    return Disk(serial=prepared, wipe=True) if ours else node.disk
 
 
 def _skew(facts: Facts) -> float | None:

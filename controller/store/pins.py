@@ -5,13 +5,17 @@ There is no trust on first use: what is pinned comes from an operator or a site 
 
 from controller.store import audit
 from controller.store.base import StoreBase, Unit, find, must_know, set_state
+from controller.store.connection import to_json
 from controller.store.rows import NodeRow, node_row
 from inventory.errors import RefusedError
 from inventory.lifecycle import NodeState, advance
 from inventory.words import key_words
 
-# A host key may be replaced only while nothing of ours runs on the machine.
-_REPINNABLE = frozenset({NodeState.PINNED, NodeState.INSPECTED, NodeState.PREPARED, NodeState.RESET})
+# A host key may be replaced while Talos was not seen to run: until then a machine that lost its power, or
+# did not find its disk, comes back in the bootstrap environment with a new key.
+_TALOS_SEEN = frozenset({NodeState.JOINED, NodeState.CLEANED, NodeState.READY})
+# What stays known of the machine: which disk we began to write, so that what is on it counts as ours.
+_KEPT = ("prepared",)
 
 
 class PinsChapter(StoreBase):
@@ -40,7 +44,8 @@ class PinsChapter(StoreBase):
             row = find(unit, "node", node)
             known = node_row(row) if row else None
             way = (address, port, user, jump)
-            if known and known.host_key == plain_key(host_key) and way_to(known) == way:
+            again = known is not None and known.state is NodeState.RESET and replace
+            if known and known.host_key == plain_key(host_key) and way_to(known) == way and not again:
                 return  # said twice
             if known and known.host_key and not replace:
                 raise RefusedError(
@@ -79,16 +84,18 @@ def set_pin(unit: Unit, node: str, host_key: str, *, actor: str, reason: str) ->
     state = row.state
     if state is NodeState.DECLARED:
         state = advance(state, "pin")
-    elif plain != row.host_key:
-        if row.state not in _REPINNABLE:
+    elif plain != row.host_key or state is NodeState.RESET:
+        if row.state in _TALOS_SEEN:
             raise RefusedError(
                 f"{node} is {row.state}; another host key would mean another machine",
                 where=f"node/{node}",
                 fix=f"run `cto node reset {node}` first",
             )
         state = NodeState.PINNED
-        # What was learned of the other machine no longer counts.
-        unit.execute("UPDATE nodes SET record = '{}', talos = '', profile = '' WHERE name = ?", [node])
+        # What was learned of it no longer counts: it may be another machine.
+        began = {} if row.state is NodeState.RESET else {k: row.record[k] for k in _KEPT if k in row.record}
+        forget = "UPDATE nodes SET record = ?, talos = '', profile = '' WHERE name = ?"
+        unit.execute(forget, [to_json(began), node])
     unit.execute("UPDATE nodes SET host_key = ?, key_words = ? WHERE name = ?", [plain, words, node])
     if state is not row.state:
         set_state(unit, "node", node, state)

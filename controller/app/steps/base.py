@@ -1,5 +1,6 @@
 """The contract of a step, and the waiting that several of them share. Holds no step."""
 
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
@@ -42,10 +43,15 @@ class ClusterStep(Protocol):
 
 
 class Patience:
-    """Waits for a condition with growing pauses until a deadline; the last reason becomes the error."""
+    """Waits for a condition with growing pauses until a deadline; the last reason becomes the error.
+
+    `CTO_WAIT_LIMIT` (seconds) shortens every such deadline.
+    """
 
     def __init__(self, clock: Clock, seconds: float, *, first: float = 0.1, longest: float = 2.0) -> None:
-        self._clock, self._seconds, self._pause, self._longest = clock, seconds, first, longest
+        self._clock, self._pause, self._longest = clock, first, longest
+        # Somebody who knows that a machine is lost need not wait as long as for one that may be slow.
+        self._seconds = min(seconds, float(os.environ.get("CTO_WAIT_LIMIT", seconds)))
 
     async def until(self, probe: Callable[[], Awaitable[T | str]], *, where: str, fix: str) -> T:
         """`probe` returns the wanted value, or a str that says why not yet.

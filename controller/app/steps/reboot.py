@@ -3,7 +3,10 @@
 Never told twice while the first order may still be on its way.
 """
 
+from contextlib import suppress
+
 from controller.app.context import NodeJob
+from controller.app.services import Services
 from controller.app.steps.base import Patience, Record
 from inventory.errors import CheckFailed, CommandFailed, HostKeyMismatch, Unreachable
 
@@ -15,26 +18,19 @@ class Reboot:
 
     async def intent(self, job: NodeJob) -> Record:
         """The boot that is to end. If the machine is gone already, an earlier attempt wrote it down."""
-        ordered = ordered_boot(job)
+        earlier = job.services.store.steps(f"node/{job.node.name}")
+        open_before = [s for s in earlier if s.ref.step == "reboot"][-1:]
         try:
             return {"boot_id": await boot_id(job)}
         except Unreachable:
-            if not ordered:
+            if not open_before or open_before[0].outcome == "done":
                 raise
-            return {"boot_id": ordered}
+            return {"boot_id": ordered_boot(job.services, job.node.name)}
 
     async def act(self, job: NodeJob) -> Record:
-        try:
-            done = await job.services.ssh.run(job.target, "systemctl reboot", deadline=20)
-        except Unreachable:
-            return {}  # the machine may go down before it answers: observing decides
-        if done.status != 0:
-            said = done.stderr[:200].decode(errors="replace")
-            raise CommandFailed(
-                f"systemctl reboot ended with status {done.status}: {said}",
-                where=job.node.name,
-                fix="look at the machine's console, then run cto apply again",
-            )
+        # The machine may go down before it answers: then only waiting tells.
+        with suppress(Unreachable):
+            await self._order(job)
         patience = Patience(job.services.clock, 90)
 
         async def gone() -> bool | str:
@@ -43,8 +39,19 @@ class Reboot:
         await patience.until(gone, where=job.node.name, fix="reboot it by hand, then run cto apply again")
         return {}
 
+    @staticmethod
+    async def _order(job: NodeJob) -> None:
+        done = await job.services.ssh.run(job.target, "systemctl reboot", deadline=20)
+        if done.status != 0:
+            said = done.stderr[:200].decode(errors="replace")
+            raise CommandFailed(
+                f"systemctl reboot ended with status {done.status}: {said}",
+                where=job.node.name,
+                fix="look at the machine's console, then run cto apply again",
+            )
+
     async def observe(self, job: NodeJob) -> Record | None:
-        before = ordered_boot(job)
+        before = ordered_boot(job.services, job.node.name)
         try:
             now = await boot_id(job)
         except Unreachable:
@@ -59,9 +66,9 @@ class Reboot:
         return None if now == before else {}
 
 
-def ordered_boot(job: NodeJob) -> str:
-    """The boot that the latest attempt was to end; empty if there was none in this life of the node."""
-    steps = [s for s in job.services.store.steps(f"node/{job.node.name}") if s.ref.step == "reboot"]
+def ordered_boot(services: Services, node: str) -> str:
+    """The boot that the latest attempt was to end; empty if there was none."""
+    steps = [s for s in services.store.steps(f"node/{node}") if s.ref.step == "reboot"]
     return str(steps[-1].detail.get("boot_id", "")) if steps else ""
 
 
