@@ -40,7 +40,14 @@ def _measure(options: argparse.Namespace, record: Record) -> None:
         if "facts" in names and machines:
             from benchmarks.facts import facts
 
-            facts(machines, record, sizes=options.hosts or (1, 50, 200), kexes=options.kex, repeats=options.repeats, only=options.only)
+            facts(
+                machines,
+                record,
+                sizes=options.hosts or (1, 50, 200),
+                kexes=options.kex,
+                repeats=options.repeats,
+                only=options.only,
+            )
         if "open" in names and machines:
             from benchmarks.facts import open_connections
 
@@ -48,16 +55,18 @@ def _measure(options: argparse.Namespace, record: Record) -> None:
         if "noop" in names and machines:
             from benchmarks.noop import noop
 
-            noop(machines, record, sizes=options.hosts or (10, 50), repeats=options.repeats, only=options.only)
+            noop(
+                machines, record, sizes=options.hosts or (10, 50), repeats=options.repeats, only=options.only
+            )
         if "cli" in names:
             from benchmarks.lab import cli
 
             cli(record, repeats=max(options.repeats, 15))
         if "apply" in names:
-            from benchmarks.lab import installs, nothing_to_do
+            from benchmarks.lab import installs
 
-            nothing_to_do(record, machines=200, repeats=options.repeats)
             installs(record, sites=10, nodes=10)
+            installs(record, sites=20, nodes=10, again=options.repeats)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,13 @@ async def main() -> None:
     async def connect(host: str) -> asyncssh.SSHClientConnection:
         async with limit:
             return await asyncssh.connect(
-                host, options.port, username="root", client_keys=[key], known_hosts=known, config=None, agent_path=None
+                host,
+                options.port,
+                username="root",
+                client_keys=[key],
+                known_hosts=known,
+                config=None,
+                agent_path=None,
             )
 
     async def cold(host: str) -> tuple[asyncssh.SSHClientConnection, int]:

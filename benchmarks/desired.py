@@ -15,7 +15,10 @@ DIRECTORIES = [f"srv/data/{n}" for n in range(5)]
 LINES = ["PermitRootLogin no", "MaxAuthTries 3", "X11Forwarding no"]
 LINES_FILE = "etc/ssh/config"
 SETTINGS = {"vm.swappiness": 10, "net.core.somaxconn": 1024, "kernel.pid_max": 65536}
-TEMPLATES = {f"etc/sysctl.d/{name}.conf": {**SETTINGS, "fs.file-max": size} for name, size in (("a", 100000), ("b", 200000))}
+TEMPLATES = {
+    f"etc/sysctl.d/{name}.conf": {**SETTINGS, "fs.file-max": size}
+    for name, size in (("a", 100000), ("b", 200000))
+}
 COUNT = len(FILES) + len(DIRECTORIES) + len(LINES) + len(TEMPLATES)
 
 
@@ -54,7 +57,10 @@ def drift(root: Path) -> None:
 
 def right(root: Path) -> bool:
     """Whether all twenty hold."""
-    files = all((root / p).is_file() and (root / p).read_text() == t and _mode(root / p) == 0o644 for p, t in contents().items())
+    files = all(
+        (root / p).is_file() and (root / p).read_text() == t and _mode(root / p) == 0o644
+        for p, t in contents().items()
+    )
     directories = all((root / p).is_dir() and _mode(root / p) == 0o755 for p in DIRECTORIES)
     lines = root / LINES_FILE
     return files and directories and lines.is_file() and set(LINES) <= set(lines.read_text().splitlines())
@@ -96,14 +102,23 @@ def difference(output: str) -> list[str]:
     modes = {path: mode for mode, path in (_stat(line) for line in stats_text.splitlines())}
     commands = []
     for path, text in contents().items():
-        if sums.get(path) != hashlib.sha256(text.encode()).hexdigest() or modes.get(path) != "644 regular file":
+        if (
+            sums.get(path) != hashlib.sha256(text.encode()).hexdigest()
+            or modes.get(path) != "644 regular file"
+        ):
             quoted = shlex.quote(path)
-            commands.append(f"mkdir -p {shlex.quote(str(Path(path).parent))} && printf %s {shlex.quote(text)} >{quoted} && chmod 644 {quoted}")
+            commands.append(
+                f"mkdir -p {shlex.quote(str(Path(path).parent))} && printf %s {shlex.quote(text)} >{quoted} && chmod 644 {quoted}"
+            )
     commands += [
-        f"mkdir -p {shlex.quote(path)} && chmod 755 {shlex.quote(path)}" for path in DIRECTORIES if modes.get(path) != "755 directory"
+        f"mkdir -p {shlex.quote(path)} && chmod 755 {shlex.quote(path)}"
+        for path in DIRECTORIES
+        if modes.get(path) != "755 directory"
     ]
     present = set(lines_text.splitlines())
-    commands += [f"printf '%s\\n' {shlex.quote(x)} >>{shlex.quote(LINES_FILE)}" for x in LINES if x not in present]
+    commands += [
+        f"printf '%s\\n' {shlex.quote(x)} >>{shlex.quote(LINES_FILE)}" for x in LINES if x not in present
+    ]
     return commands
 
 
@@ -121,10 +136,15 @@ def ansible_playbook(base: Path) -> str:
     tasks: list[dict[str, object]] = [
         {"copy": {"dest": f"{root}/{path}", "content": text, "mode": "0644"}} for path, text in FILES.items()
     ]
-    tasks += [{"file": {"path": f"{root}/{path}", "state": "directory", "mode": "0755"}} for path in DIRECTORIES]
+    tasks += [
+        {"file": {"path": f"{root}/{path}", "state": "directory", "mode": "0755"}} for path in DIRECTORIES
+    ]
     tasks += [{"lineinfile": {"path": f"{root}/{LINES_FILE}", "line": line}} for line in LINES]
     tasks += [
-        {"template": {"src": str(base / "template.j2"), "dest": f"{root}/{path}", "mode": "0644"}, "vars": {"values": values}}
+        {
+            "template": {"src": str(base / "template.j2"), "dest": f"{root}/{path}", "mode": "0644"},
+            "vars": {"values": values},
+        }
         for path, values in TEMPLATES.items()
     ]
     return json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}])  # JSON is YAML

@@ -32,7 +32,9 @@ async def main() -> None:
     parser.add_argument("--host-key", required=True)
     parser.add_argument("--base", type=Path, required=True)
     options = parser.parse_args()
-    targets = [Target(h, h, options.host_key, options.port, "root") for h in options.hosts.read_text().split()]
+    targets = [
+        Target(h, h, options.host_key, options.port, "root") for h in options.hosts.read_text().split()
+    ]
     ssh = AsyncSsh(options.key, Path("/nonexistent"))
     ends = await asyncio.gather(*(bring(ssh, target, options.base) for target in targets))
     await ssh.close()

@@ -25,7 +25,9 @@ async def main() -> None:
     parser.add_argument("--host-key", required=True)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
-    targets = [Target(h, h, options.host_key, options.port, "root") for h in options.hosts.read_text().split()]
+    targets = [
+        Target(h, h, options.host_key, options.port, "root") for h in options.hosts.read_text().split()
+    ]
     ssh, clock = AsyncSsh(options.key, Path("/nonexistent")), SystemClock()
     rounds, answered = [], 0
     for _ in range(options.rounds):

@@ -25,22 +25,35 @@ PYINFRA_FACTS = (
 )
 
 
-def facts(rig: Rig, record: Record, *, sizes: Sequence[int], kexes: Sequence[str], repeats: int, only: Sequence[str]) -> None:
+def facts(
+    rig: Rig, record: Record, *, sizes: Sequence[int], kexes: Sequence[str], repeats: int, only: Sequence[str]
+) -> None:
     for kex in kexes:
         for size in sizes:
             field = [c for c in contenders(rig, kex, size) if not only or c.name in only]
-            race(field, record, repeats=repeats, labels={"bench": "facts", "kex": kex, "hosts": size}, rig=rig)
+            race(
+                field, record, repeats=repeats, labels={"bench": "facts", "kex": kex, "hosts": size}, rig=rig
+            )
 
 
 def open_connections(rig: Rig, record: Record, *, sizes: Sequence[int], repeats: int) -> None:
     for size in sizes:
         files = Files(rig, "default", size)
-        driver = [str(BIN / "python"), "-m", "benchmarks.drive_open", "--host-key", rig.host_key, *files.common]
+        driver = [
+            str(BIN / "python"),
+            "-m",
+            "benchmarks.drive_open",
+            "--host-key",
+            rig.host_key,
+            *files.common,
+        ]
         field = [
             Contender("bare pool", [*files.bare, "--rounds", "4"], counted(size), more=last_rounds),
             Contender("cto pool", [*driver, "--rounds", "4"], counted(size), more=last_rounds),
         ]
-        race(field, record, repeats=repeats, labels={"bench": "open", "kex": "default", "hosts": size}, rig=rig)
+        race(
+            field, record, repeats=repeats, labels={"bench": "open", "kex": "default", "hosts": size}, rig=rig
+        )
 
 
 class Files:
@@ -80,7 +93,11 @@ class Files:
         def cold() -> None:
             shutil.rmtree(sockets, ignore_errors=True)
 
-        return ["-i", str(self.folder / "inventory")], {"ANSIBLE_CONFIG": str(self.folder / "ansible.cfg")}, cold
+        return (
+            ["-i", str(self.folder / "inventory")],
+            {"ANSIBLE_CONFIG": str(self.folder / "ansible.cfg")},
+            cold,
+        )
 
     def pyinfra(self) -> list[str]:
         data = {
@@ -101,7 +118,7 @@ class Files:
         """A home that has the hosts pinned and has never gathered; copied afresh for each run."""
         master, used = self.folder / "home-master", self.folder / "home"
         if not master.exists():
-            make_home(master, self.rig, self.hosts, self.port)
+            make_home(master, self.hosts, host_key=self.rig.host_key, port=self.port, client_key=self.rig.key)
 
         def fresh() -> None:
             shutil.rmtree(used, ignore_errors=True)
@@ -110,26 +127,35 @@ class Files:
         return used, fresh
 
 
-def make_home(root: Path, rig: Rig, hosts: Sequence[str], port: int) -> None:
+def make_home(
+    root: Path, hosts: Sequence[str], *, host_key: str, port: int = 22, client_key: Path | None = None
+) -> None:
+    """A home with these hosts pinned."""
     from controller.wiring import open_services
 
     with open_services(root) as services:
         services.home.create()
-        services.home.ssh.mkdir(mode=0o700)
-        shutil.copy(rig.key, services.home.ssh_key)
-        services.home.ssh_key.chmod(0o600)
+        if client_key is not None:
+            services.home.ssh.mkdir(mode=0o700)
+            shutil.copy(client_key, services.home.ssh_key)
+            services.home.ssh_key.chmod(0o600)
         for host in hosts:
+            name = f"host-{host.replace('.', '-')}"
             services.store.pin(
-                f"host-{host.replace('.', '-')}",
+                name,
                 address=host,
-                host_key=rig.host_key,
+                host_key=host_key,
                 port=port,
-                user=USER,
                 actor="benchmark",
                 reason="the rig's own key",
             )
     # The first command in a home looks once whether another package took our import names.
-    subprocess.run([str(BIN / "cto"), "status"], env=environment(CTO_HOME=str(root)), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [str(BIN / "cto"), "status"],
+        env=environment(CTO_HOME=str(root)),
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
 
 
 def contenders(rig: Rig, kex: str, size: int) -> list[Contender]:
@@ -146,10 +172,20 @@ def contenders(rig: Rig, kex: str, size: int) -> list[Contender]:
         ),
     ]
     if (TOOLS / "pyinfra").exists():
-        found.append(Contender("pyinfra", [*files.pyinfra(), "fact", *PYINFRA_FACTS], pyinfra_answer(files.hosts)))
+        found.append(
+            Contender("pyinfra", [*files.pyinfra(), "fact", *PYINFRA_FACTS], pyinfra_answer(files.hosts))
+        )
     if (TOOLS / "ansible").exists():
         where, env, cold = files.ansible()
-        found.append(Contender("ansible", [str(TOOLS / "ansible"), *where, "all", "-m", "setup"], ansible_answer(size), env, cold))
+        found.append(
+            Contender(
+                "ansible",
+                [str(TOOLS / "ansible"), *where, "all", "-m", "setup"],
+                ansible_answer(size),
+                env,
+                cold,
+            )
+        )
     return found
 
 
@@ -166,14 +202,19 @@ def counted(size: int) -> Callable[[Result], str]:
 def last_rounds(result: Result) -> Mapping[str, float]:
     """The best of the rounds over open connections."""
     rounds: list[dict[str, float]] = _last_json(result.stdout)["rounds"]
-    return {"open_wall": round(min(r["wall"] for r in rounds), 4), "open_cpu": round(min(r["cpu"] for r in rounds), 4)}
+    return {
+        "open_wall": round(min(r["wall"] for r in rounds), 4),
+        "open_cpu": round(min(r["cpu"] for r in rounds), 4),
+    }
 
 
 def cto_answer(size: int) -> Callable[[Result], str]:
     def check(result: Result) -> str:
         lines = [json.loads(line) for line in result.stdout.splitlines() if line.startswith(b"{")]
         # os, memory, disks … must be there; the machine we measure on lacks some tools (dmidecode, lspci).
-        good = sum(bool(x.get("digest")) and not {"os", "cpu", "memory", "disks"} & set(x["problems"]) for x in lines)
+        good = sum(
+            bool(x.get("digest")) and not {"os", "cpu", "memory", "disks"} & set(x["problems"]) for x in lines
+        )
         return _wrong(result, good, size)
 
     return check

@@ -29,7 +29,10 @@ class Result:
     cpu: float  # s, user + sys of the whole tree
     rss_mib: float  # peak of the sum
     anon_mib: float
+    peak_mib: float  # of the largest single process, by the kernel
     status: int
+    helpers: int = 0  # direct children whose command line has the marker
+    helper_cpu: float = 0.0  # s, of these and theirs, as last seen
     stdout: bytes = b""
     stderr: bytes = b""
 
@@ -79,29 +82,49 @@ def cpu(pid: int) -> float:
 
 
 def run(
-    argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, keep: Collection[int] = (), timeout: float = 1800
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    keep: Collection[int] = (),
+    marker: str = "",
+    timeout: float = 1800,
 ) -> Result:
     """One run. A contender that fails is not a result: the caller checks `status` and the answer.
 
-    `keep`: children of this process that have nothing to do with the run.
+    `keep`: children of this process that have nothing to do with the run. `marker`: counts direct children by it.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         before, start = _spent(), time.monotonic()
         # Files, not pipes: a helper that outlives its parent would hold a pipe open.
-        child = subprocess.Popen(list(argv), env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=errors)
-        sampler = _Sampler(child.pid)
+        child = subprocess.Popen(
+            list(argv), env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=errors
+        )
+        sampler = _Sampler(child.pid, marker)
+        limit = threading.Timer(timeout, child.kill)
+        limit.start()
         try:
-            child.wait(timeout)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+            _, status, usage = os.wait4(child.pid, 0)  # not child.wait(): it does not tell the peak
         finally:
             wall = time.monotonic() - start
+            limit.cancel()
             sampler.finish()
             _end_adopted({*keep})
+        child.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         errors.seek(0)
-        return Result(wall, _spent() - before, sampler.rss, sampler.anon, child.returncode, out.read(), errors.read())
+        return Result(
+            wall=wall,
+            cpu=_spent() - before,
+            rss_mib=sampler.rss,
+            anon_mib=sampler.anon,
+            peak_mib=usage.ru_maxrss / 1024,
+            status=child.returncode,
+            helpers=len(sampler.helpers),
+            helper_cpu=sum(sampler.helpers.values()),
+            stdout=out.read(),
+            stderr=errors.read(),
+        )
 
 
 def _spent() -> float:
@@ -110,9 +133,10 @@ def _spent() -> float:
 
 
 class _Sampler(threading.Thread):
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, marker: str) -> None:
         super().__init__(daemon=True)
-        self._pid, self._over = pid, threading.Event()
+        self._pid, self._marker, self._over = pid, marker.encode(), threading.Event()
+        self.helpers: dict[int, float] = {}
         self.rss = self.anon = 0.0
         self.start()
 
@@ -122,7 +146,15 @@ class _Sampler(threading.Thread):
             start = time.thread_time()
             rss, anon = memory(self._pid)
             self.rss, self.anon = max(self.rss, rss), max(self.anon, anon)
+            if self._marker:
+                self._look_for_helpers()
             took = time.thread_time() - start
+
+    def _look_for_helpers(self) -> None:
+        for pid in children(self._pid):
+            with contextlib.suppress(OSError):
+                if self._marker in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    self.helpers[pid] = cpu(pid)
 
     def finish(self) -> None:
         self._over.set()

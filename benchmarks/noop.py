@@ -18,7 +18,11 @@ ANSIBLE_MOST = 10  # hosts: at 50 one run takes minutes; ask for it with --hosts
 
 def noop(rig: Rig, record: Record, *, sizes: Sequence[int], repeats: int, only: Sequence[str]) -> None:
     for size in sizes:
-        field = [c for c in contenders(rig, size) if (c.name in only if only else c.name != "ansible" or size <= ANSIBLE_MOST)]
+        field = [
+            c
+            for c in contenders(rig, size)
+            if (c.name in only if only else c.name != "ansible" or size <= ANSIBLE_MOST)
+        ]
         base = rig.folder / "fleet"
         roots = [base / host for host in rig.hosts(size)]
         for contender in field:
@@ -27,7 +31,14 @@ def noop(rig: Rig, record: Record, *, sizes: Sequence[int], repeats: int, only: 
         for root in roots:
             desired.install(root)
         labels = {"bench": "noop", "kex": "default", "hosts": size}
-        race([untouched(c, roots) for c in field], record, repeats=repeats, labels=labels, rig=rig, warm_up=size <= ANSIBLE_MOST)
+        race(
+            [untouched(c, roots) for c in field],
+            record,
+            repeats=repeats,
+            labels=labels,
+            rig=rig,
+            warm_up=size <= ANSIBLE_MOST,
+        )
 
 
 def prove_repair(contender: Contender, roots: Sequence[Path], rig: Rig) -> None:
@@ -37,7 +48,9 @@ def prove_repair(contender: Contender, roots: Sequence[Path], rig: Rig) -> None:
     for root in roots[:2]:
         desired.drift(root)
     contender.prepare()
-    result = measure.run(contender.argv, env=environment(**contender.env), cwd=ROOT, keep=list(rig.pids.values()))
+    result = measure.run(
+        contender.argv, env=environment(**contender.env), cwd=ROOT, keep=list(rig.pids.values())
+    )
     wrong = [root.name for root in roots if not desired.right(root)]
     if result.status or wrong:
         said = (result.stdout + result.stderr)[-2000:].decode("utf-8", "replace")
@@ -66,7 +79,16 @@ def contenders(rig: Rig, size: int) -> list[Contender]:
     base.mkdir(exist_ok=True)
     script = files.folder / "probe"
     script.write_text(desired.probe(base))
-    driver = [str(BIN / "python"), "-m", "benchmarks.drive_noop", "--host-key", rig.host_key, "--base", str(base), *files.common]
+    driver = [
+        str(BIN / "python"),
+        "-m",
+        "benchmarks.drive_noop",
+        "--host-key",
+        rig.host_key,
+        "--base",
+        str(base),
+        *files.common,
+    ]
     found = [
         Contender("floor", files.bare_with(script), counted(size)),
         Contender("cto way", driver, counted(size)),
@@ -81,7 +103,15 @@ def contenders(rig: Rig, size: int) -> list[Contender]:
         play = files.folder / "play.json"
         play.write_text(desired.ansible_playbook(base))
         (base / "template.j2").write_text(desired.TEMPLATE)
-        found.append(Contender("ansible", [str(TOOLS / "ansible-playbook"), *where, str(play)], ansible_answer(size), env, cold))
+        found.append(
+            Contender(
+                "ansible",
+                [str(TOOLS / "ansible-playbook"), *where, str(play)],
+                ansible_answer(size),
+                env,
+                cold,
+            )
+        )
     return found
 
 
@@ -89,20 +119,24 @@ def ansible_answer(size: int) -> Callable[[Result], str]:
     def check(result: Result) -> str:
         recaps = re.findall(rb"ok=(\d+) +changed=0 +unreachable=0 +failed=0", result.stdout)
         good = sum(int(ok) == desired.COUNT for ok in recaps)
-        return "" if not result.status and good == size else f"status {result.status}, {good} of {size} unchanged"
+        return (
+            ""
+            if not result.status and good == size
+            else f"status {result.status}, {good} of {size} unchanged"
+        )
 
     return check
 
 
 def pyinfra_answer(size: int) -> Callable[[Result], str]:
-    """The last table has one line per operation: hosts, success, error, no change."""
+    """The last table ends with the operations of all hosts: attempted, succeeded, failed, without change."""
 
     def check(result: Result) -> str:
         text = re.sub(rb"\x1b\[[0-9;]*m", b"", result.stdout + result.stderr).decode("utf-8", "replace")
         total = re.search(r"Grand total\D+(\d+)\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)", text)
-        want = (str(desired.COUNT), "-", "-", str(desired.COUNT))
-        return "" if not result.status and total and total.groups() == want else f"status {result.status}, {total and total.groups()} is not {want} at {size} hosts"
+        want = (str(desired.COUNT * size), "-", "-", str(desired.COUNT * size))
+        if not result.status and total and total.groups() == want:
+            return ""
+        return f"status {result.status}, {total and total.groups()} instead of {want}"
 
     return check
-
-

@@ -83,7 +83,9 @@ def _free(port: int) -> None:
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError:
-        raise SystemExit(f"port {port} is taken: another benchmark runs, or its sshd was left behind") from None
+        raise SystemExit(
+            f"port {port} is taken: another benchmark runs, or its sshd was left behind"
+        ) from None
 
 
 def _wait(port: int) -> None:
@@ -99,7 +101,9 @@ def rig() -> Iterator[Rig]:
     """Starts both daemons, ends them afterwards. Needs root (sshd logs in as the user it runs as)."""
     sshd = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin")
     if sshd is None or os.geteuid() != 0:
-        raise SystemExit("the benchmarks need root and Debian's openssh-server: run scripts/system.sh as root first")
+        raise SystemExit(
+            "the benchmarks need root and Debian's openssh-server: run scripts/system.sh as root first"
+        )
     Path("/run/sshd").mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="cto-bench-"))
     host_key = _key(folder / "host")

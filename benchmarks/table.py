@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 REFERENCE = {"facts": "bare", "open": "bare pool", "noop": "floor", "cli": "python"}
-FIGURES = ("wall", "cpu", "server_cpu", "rss_mib", "anon_mib", "open_wall", "open_cpu")
+FIGURES = ("wall", "cpu", "server_cpu", "peak_mib", "rss_mib", "anon_mib", "open_wall", "open_cpu")
 Row = dict[str, Any]
 
 
@@ -54,7 +54,7 @@ def _entry(key: Sequence[Any], rows: Sequence[Row]) -> Row:
 def markdown(entries: Sequence[Row]) -> str:
     """Medians, and the ratio to the reference as median / minimum."""
     lines = [
-        "| bench | kex | hosts | contender | runs | wall s | client ms/host | server ms/host | RSS / anon MiB | wall × | client CPU × |",
+        "| bench | kex | hosts | contender | runs | wall s | client ms/host | server ms/host | peak MiB: one process / sum of anonymous | wall × | client CPU × |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for e in sorted(entries, key=lambda e: (*_setup(e), e["wall"]["median"] if e["runs"] else 0)):
@@ -70,7 +70,7 @@ def _cells(e: Row) -> list[str]:
     wall, used = ("open_wall", "open_cpu") if "open_wall" in e else ("wall", "cpu")
     share = 1000 / (e["hosts"] or 1)
     server = f"{e['server_cpu']['median'] * share:.0f}" if e.get("server_cpu", {}).get("median") else "-"
-    memory = f"{e['rss_mib']['median']:.0f} / {e['anon_mib']['median']:.0f}" if "rss_mib" in e else "-"
+    memory = f"{e['peak_mib']['median']:.0f} / {e['anon_mib']['median']:.0f}" if "rss_mib" in e else "-"
     cpu = f"{e[used]['median'] * share:.1f}" if used in e else "-"
     return [*head, f"{e[wall]['median']:.3g}", cpu, server, memory, _ratio(e, wall), _ratio(e, used)]
 

@@ -16,13 +16,7 @@ from typing import IO, Any, Literal
 
 from controller.app.ports import Job, RunnerEvent, Ssh
 from inventory.errors import (
-    CheckFailed,
-    CommandFailed,
-    FleetError,
-    HostKeyMismatch,
     InvariantError,
-    NodeError,
-    RefusedError,
     Unreachable,
 )
 
@@ -30,18 +24,6 @@ Kind = Literal["started", "operation", "output", "result", "error"]
 _GRACE = 10  # seconds after a job's own deadline before the client gives up on its runner
 _MAX_LINE = 4 * 1024 * 1024
 _ENDS = ("result", "error")
-_ERRORS: Mapping[str, type[FleetError]] = {
-    kind.slug: kind
-    for kind in (
-        CheckFailed,
-        CommandFailed,
-        HostKeyMismatch,
-        InvariantError,
-        NodeError,
-        RefusedError,
-        Unreachable,
-    )
-}
 
 
 class ProcessRunner:
@@ -198,11 +180,3 @@ def _open(log: Path | None) -> IO[bytes]:
         return Path(os.devnull).open("wb")
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return log.open("ab")
-
-
-def as_error(event: RunnerEvent, node: str) -> FleetError:
-    """The exception that an `error` event stands for."""
-    kind = _ERRORS.get(str(event.data.get("slug")), NodeError)
-    where = str(event.data.get("where") or "")
-    place = f"{node}: {where}" if where and where != node else node
-    return kind(str(event.data["what"]), where=place, fix=str(event.data.get("fix") or ""))

@@ -80,6 +80,7 @@ class NodeJob:
     limits: Limits
     identity: Callable[[], Identity]
     desired: Desired | None = None
+    reset_accepted: bool = False  # by Talos, in this process: its silence is then the effect
 
     @property
     def row(self) -> NodeRow:

@@ -1,10 +1,12 @@
 """What the use cases need from the outside world. Adapters implement these; the lab's peers test them."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
+
+from controller.app.talos_port import RebootMode, ResetMode, TalosOperations
 
 
 class Clock(Protocol):
@@ -103,7 +105,7 @@ class RunnerEvent:
 
 
 class Runner(Protocol):
-    def run(self, job: Job) -> AsyncIterator[RunnerEvent]:
+    def run(self, job: Job) -> AsyncGenerator[RunnerEvent, None]:
         """Events until `result` or `error`. Closing the iterator kills the job's process group."""
         ...
 
@@ -161,7 +163,7 @@ class Applied:
     warnings: tuple[str, ...] = ()
 
 
-class TalosNode(Protocol):
+class TalosNode(TalosOperations, Protocol):
     """One node over one open channel. Every call has a deadline; raises Unreachable, NodeError."""
 
     async def version(self) -> TalosVersion: ...
@@ -187,8 +189,19 @@ class TalosNode(Protocol):
     async def kubeconfig(self) -> bytes: ...
     async def volumes(self) -> Sequence[Volume]: ...
     async def wipe(self, device: str, *, drop_partition: bool) -> None: ...
-    async def reset(self, *, graceful: bool, reboot: bool) -> None: ...
-    async def reboot(self) -> None: ...
+    async def reset(
+        self,
+        *,
+        graceful: bool,
+        reboot: bool,
+        mode: ResetMode = "SYSTEM_DISK",
+        partitions: Sequence[str] = (),
+        user_disks: Sequence[str] = (),
+    ) -> None:
+        """`partitions` (STATE, EPHEMERAL): only these of the system disk instead of all of it."""
+        ...
+
+    async def reboot(self, mode: RebootMode = "DEFAULT") -> None: ...
     async def resource(self, type_: str, namespace: str, id_: str) -> Mapping[str, Any]: ...
 
 
@@ -197,6 +210,15 @@ class TalosApi(Protocol):
         self, host: str, port: int, identity: Identity, *, server_name: str
     ) -> AbstractAsyncContextManager[TalosNode]:
         """Mutual TLS with Ed25519; `server_name` is the address the node's certificate must carry."""
+        ...
+
+    def connect_maintenance(
+        self, host: str, port: int, *, fingerprint: str = "", trusted_segment: bool = False
+    ) -> AbstractAsyncContextManager[TalosNode]:
+        """A node without configuration: no client certificate, and its own is self-signed. `fingerprint` is
+        what its console shows: base64 of SHA-256 of the public key. Raises HostKeyMismatch for another
+        key, and RefusedError if there is neither a fingerprint nor a segment declared as trusted.
+        """
         ...
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from controller.app.context import ClusterGate, ClusterJob, Limits, NodeJob
 from controller.app.desired import bundle_of, desire, ensure_bundles
 from controller.app.engine import describe, drive_cluster, drive_node
+from controller.app.observe import observe
 from controller.app.ports import Identity
 from controller.app.services import Services
 from controller.app.steps.verify import Verify
@@ -66,6 +67,12 @@ async def execute(services: Services, run_id: str, body: Mapping[str, Any]) -> V
     outcome = Outcome()
     limits = Limits.default()
     clusters = [c for c in resolved.fleet.clusters.values() if chosen & set(c.nodes)]
+    for name, error in (await observe(services, resolved.fleet.nodes, chosen)).items():
+        outcome.failed[f"node/{name}"] = describe(error)
+        services.store.set_problem(f"node/{name}", str(error))
+    if services.store.observe_only():
+        return outcome.verdict()  # the store refuses every change until all nodes were read
+    chosen -= {subject.removeprefix("node/") for subject in outcome.failed}
     await ensure_bundles(services, (c.name for c in clusters))
     drive = _reset_cluster if kind == "reset" else _apply_cluster
     await asyncio.gather(

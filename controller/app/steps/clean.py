@@ -7,6 +7,7 @@ Waits for the node to be ready first, since until then STATE may not hold the co
 from controller.app.context import NodeJob
 from controller.app.ports import TalosNode, Volume
 from controller.app.steps.base import Patience, Record
+from roles.installer import CONFIG_LABEL
 
 
 class Clean:
@@ -41,6 +42,11 @@ class Clean:
 
     @staticmethod
     async def _find(job: NodeJob, node: TalosNode) -> Volume | None:
-        """By the PARTUUID we recorded, never by number: numbers shift."""
+        """By the PARTUUID we recorded, never by number: numbers shift. A restored store may not know it; then by
+        the name of its file system, which we made sure is on no other disk.
+        """
         wanted = str(job.record.get("config_partuuid", "")).lower()
-        return next((v for v in await node.volumes() if wanted and v.partition_uuid.lower() == wanted), None)
+        for volume in await node.volumes():
+            if (wanted and volume.partition_uuid.lower() == wanted) or (not wanted and volume.label == CONFIG_LABEL):
+                return volume
+        return None

@@ -2,10 +2,13 @@
 
 from controller.app.context import NodeJob
 from controller.app.steps.base import Patience, Record
+from controller.app.steps.reboot import Reboot
+from inventory.errors import Unreachable
 
 
 class Join:
     repeatable = True
+    _still_gone = Reboot()
 
     async def intent(self, job: NodeJob) -> Record:  # noqa: ARG002 - the contract of a step
         return {}
@@ -14,7 +17,12 @@ class Join:
         patience = Patience(job.services.clock, 900)
 
         async def answers() -> Record | str:
-            return await self.observe(job) or "Talos does not answer yet"
+            try:
+                return await self.observe(job) or "Talos does not answer yet"
+            except Unreachable:
+                # Back in the bootstrap environment: Talos will not come, and the reason is known.
+                await self._still_gone.observe(job)
+                raise
 
         await patience.until(
             answers,

@@ -6,10 +6,11 @@ Who asked, and whether, is `app.reset`'s matter.
 from controller.app.context import NodeJob
 from controller.app.jobs import disk_identity, run_deploy
 from controller.app.steps.base import Patience, Record
-from inventory.errors import NodeError, Unreachable
+from inventory.errors import HostKeyMismatch, NodeError, Unreachable
 from inventory.lifecycle import NodeState
 
 TALOS_STATES = (NodeState.BOOTING, NodeState.JOINED, NodeState.CLEANED, NodeState.READY)
+_LOOK = "look at its console; boot it from the medium if it is dark, then run cto node reset again"
 
 
 class Reset:
@@ -23,19 +24,22 @@ class Reset:
             if "disk" in job.record:
                 await run_deploy(job, "reset", {"disk": disk_identity(job)})
             return {}
-        async with job.gate.disruption, job.limits.talos, job.talos() as node:
-            # Graceful leaves etcd, which the last member of a cluster can't do.
-            await node.reset(graceful=await self._others(job), reboot=True)
+        try:
+            async with job.gate.disruption, job.limits.talos, job.talos() as node:
+                # Graceful leaves etcd, which the last member of a cluster can't do.
+                await node.reset(graceful=await self._others(job), reboot=True)
+            job.reset_accepted = True
+        except Unreachable:
+            if await self._talos_answers(job):
+                raise
 
         async def gone() -> bool | str:
-            return (
-                True
-                if await self.observe(job) is not None
-                else "Talos still answers with the cluster's certificates"
-            )
+            if await self.observe(job) is not None:
+                return True
+            return "neither its Talos nor the bootstrap environment says that it was wiped"
 
         patience = Patience(job.services.clock, 300)
-        await patience.until(gone, where=job.node.name, fix="look at its console; run cto node reset again")
+        await patience.until(gone, where=job.node.name, fix=_LOOK)
         return {}
 
     async def observe(self, job: NodeJob) -> Record | None:
@@ -44,12 +48,26 @@ class Reset:
                 return {}
             data = {"disk": disk_identity(job)}
             return None if await run_deploy(job, "reset", data, dry_run=True) else {}
+        if await self._talos_answers(job):
+            return None
+        if job.reset_accepted:
+            return {}
+        try:
+            await job.services.ssh.run(job.target, "true", deadline=10)
+        except HostKeyMismatch:
+            return {}  # it booted anew, into an environment that made a new key
+        except Unreachable:
+            return None  # silence proves nothing: the network may be down
+        return {}
+
+    @staticmethod
+    async def _talos_answers(job: NodeJob) -> bool:
         try:
             async with job.talos() as node:
                 await node.version()
-        except (Unreachable, NodeError):
-            return {}
-        return None
+        except NodeError:
+            return False
+        return True
 
     @staticmethod
     async def _others(job: NodeJob) -> bool:

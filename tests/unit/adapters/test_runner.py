@@ -13,7 +13,8 @@ from typing import Any
 import asyncssh
 import pytest
 
-from controller.adapters.runner import ProcessRunner, as_error
+from controller.adapters.runner import ProcessRunner
+from controller.app.jobs import as_error
 from controller.app.ports import Job, RunnerEvent, Target
 from inventory.errors import HostKeyMismatch, InvariantError, NodeError, RefusedError, Unreachable
 from tests.peers_ssh import shell

@@ -89,7 +89,26 @@ def test_a_pin_is_replaced_only_when_told(store: Store) -> None:
     assert last_audit(store)[2:] == (KEY_A, f"{KEY_B} at root@127.0.0.2:22")
 
 
-@pytest.mark.parametrize("state", [NodeState.IMAGED, NodeState.JOINED, NodeState.READY])
+@pytest.mark.parametrize("state", [NodeState.IMAGED, NodeState.CONFIGURED, NodeState.BOOT_SET, NodeState.BOOTING])
+def test_a_machine_that_lost_its_power_gets_a_new_key_and_keeps_its_disk(store: Store, state: NodeState) -> None:
+    store.pin("n1", address="127.0.0.2", host_key=KEY_A, actor="a", reason="r")
+    put(store, state)
+    known = '{"prepared": "S1", "config_digest": "d"}'
+    store._connection.execute("UPDATE nodes SET record = ?", [known])
+    store.pin("n1", address="127.0.0.2", host_key=KEY_B, actor="a", reason="power cut", replace=True)
+    node = store.node("n1")
+    assert node is not None
+    assert (node.state, dict(node.record)) == (NodeState.PINNED, {"prepared": "S1"})
+
+
+def test_a_machine_that_was_reset_is_pinned_again_even_with_the_same_key(store: Store) -> None:
+    store.pin("n1", address="127.0.0.2", host_key=KEY_A, actor="a", reason="r")
+    put(store, NodeState.RESET)
+    store.pin("n1", address="127.0.0.2", host_key=KEY_A, actor="a", reason="booted anew", replace=True)
+    assert store.node("n1").state is NodeState.PINNED  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("state", [NodeState.JOINED, NodeState.CLEANED, NodeState.READY])
 def test_a_machine_that_runs_ours_keeps_its_key(store: Store, state: NodeState) -> None:
     store.pin("n1", address="127.0.0.2", host_key=KEY_A, actor="a", reason="r")
     put(store, state)
