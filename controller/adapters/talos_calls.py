@@ -1,6 +1,6 @@
 """gRPC calls to one Talos node: deadlines, size limits, and every failure as one of our errors.
 
-Knows nothing of what the calls mean; `controller.adapters.talos` does. Never repeats a call.
+Knows nothing of what the calls mean; `controller.adapters.talos` does. Repeats nothing but a read, once.
 """
 
 import asyncio
@@ -32,12 +32,28 @@ class AlreadyDone(NodeError):
     """gRPC AlreadyExists: what was asked for was there before."""
 
 
+class ConnectionLost(Unreachable):
+    """The connection could not be made, or broke before the answer was whole."""
+
+
 class Calls:
     """Calls over one channel. `node` is the name in error messages."""
 
     def __init__(self, channel: Channel, node: str) -> None:
         self._channel = channel
         self._node = node
+
+    async def read(self, path: str, request: Any, *, deadline: float) -> Any:
+        """As `unary`, for calls that change nothing: if the connection broke, asked once more in the same time.
+
+        A node that came back from a reboot leaves such connections behind.
+        """
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + deadline
+        try:
+            return await self.unary(path, request, deadline=deadline)
+        except ConnectionLost:
+            return await self.unary(path, request, deadline=max(ends - loop.time(), 0.001))
 
     async def unary(self, path: str, request: Any, *, deadline: float) -> Any:
         """The one answer. A per-node entry (`messages`) that carries an error is raised."""
@@ -56,15 +72,23 @@ class Calls:
         return reply
 
     async def stream(self, path: str, request: Any, *, deadline: float) -> AsyncGenerator[Any, None]:
+        """The answers one by one. The deadline is for all of them; it never interrupts the caller's own work."""
         wire = method(path)
+        ends = asyncio.get_running_loop().time() + deadline
         call = UnaryStreamMethod(self._channel, path, message(wire.request), message(wire.response))
-        async with _guarded(self._node, _name(path), deadline), call.open(timeout=deadline) as stream:
-            await stream.send_message(request, end=True)
-            await stream.recv_initial_metadata()
-            _limit(stream, self._node)
-            async for reply in stream:
-                self._raise_metadata(path, reply)
-                yield reply
+        with translated(self._node, _name(path), deadline):
+            async with call.open(timeout=deadline) as stream:
+                async with asyncio.timeout_at(ends):
+                    await stream.send_message(request, end=True)
+                    await stream.recv_initial_metadata()
+                _limit(stream, self._node)
+                while True:
+                    async with asyncio.timeout_at(ends):
+                        reply = await stream.recv_message()
+                    if reply is None:
+                        return
+                    self._raise_metadata(path, reply)
+                    yield reply
 
     def _raise_entry(self, path: str, reply: Any) -> None:
         if "messages" in reply.DESCRIPTOR.fields_by_name:
@@ -108,7 +132,7 @@ def translated(node: str, call: str, deadline: float) -> Iterator[None]:
         ) from error
     except (OSError, StreamTerminatedError, ProtocolError, AssertionError) as error:
         # grpclib itself asserts that a message was not cut short.
-        raise Unreachable(
+        raise ConnectionLost(
             f"the connection failed in {call} ({error or type(error).__name__})",
             where=node,
             fix="check that it is up; a node closes like this on a certificate of another cluster, too",

@@ -80,6 +80,7 @@ class NodeJob:
     limits: Limits
     identity: Callable[[], Identity]
     desired: Desired | None = None
+    peers: tuple["NodeJob", ...] = ()  # the other control planes of its cluster
     reset_accepted: bool = False  # by Talos, in this process: its silence is then the effect
 
     @property

@@ -1,7 +1,7 @@
 """What is true of the nodes, read before anything is done to them. Changes no machine.
 
-Two cases need it. After a restore the store may be older than the fleet: every node is read before anything is
-changed. And a node that was told to reboot may still be in the bootstrap environment, or be there again.
+Two cases need it. After a restore the store may be older than the fleet: every node is read before anything
+is changed. And a node that was told to reboot may still be in the bootstrap environment, or be there again.
 """
 
 import asyncio
@@ -26,11 +26,14 @@ _LOST = "power it on and check its network, then run cto apply again"
 
 
 async def observe(
-    services: Services, nodes: Mapping[str, Node], chosen: Iterable[str]
+    services: Services, nodes: Mapping[str, Node], begun: Iterable[str]
 ) -> dict[str, FleetError]:
-    """Reads the nodes that have to be read and puts the store right about them. Returns why some could not be."""
+    """Reads what has to be read (of `begun`: those told to reboot) and puts the store right about it.
+
+    Returns why some could not be read.
+    """
     restored = set(services.store.unread())
-    rows = [row for name in sorted(restored | set(chosen)) if (row := services.store.node(name)) is not None]
+    rows = [row for name in sorted(restored | set(begun)) if (row := services.store.node(name)) is not None]
     rows = [row for row in rows if row.name in restored or row.state is NodeState.BOOTING]
     gate, failed = asyncio.Semaphore(_AT_ONCE), {}
 

@@ -19,7 +19,7 @@ from controller.app.ports import Identity
 from controller.app.services import Services
 from controller.app.steps.verify import Verify
 from controller.core.plan import Verdict, judge
-from inventory.errors import FleetError
+from inventory.errors import FleetError, RefusedError
 from inventory.fleet import Cluster, Fleet
 from inventory.lifecycle import RECONFIGURE_PATH, ClusterState, NodeState, Transition, reset_path
 from inventory.resolve import load_files
@@ -67,7 +67,8 @@ async def execute(services: Services, run_id: str, body: Mapping[str, Any]) -> V
     outcome = Outcome()
     limits = Limits.default()
     clusters = [c for c in resolved.fleet.clusters.values() if chosen & set(c.nodes)]
-    for name, error in (await observe(services, resolved.fleet.nodes, chosen)).items():
+    begun = chosen if kind == "apply" else set()
+    for name, error in (await observe(services, resolved.fleet.nodes, begun)).items():
         outcome.failed[f"node/{name}"] = describe(error)
         services.store.set_problem(f"node/{name}", str(error))
     if services.store.observe_only():
@@ -87,7 +88,10 @@ def _jobs(
     gate = ClusterGate(cluster.name)
     identity = minting(services, cluster.name)
     nodes = [n for n in fleet.nodes_of(cluster.name) if services.store.node(n.name) is not None]
-    return tuple(NodeJob(services, run, fleet, n, cluster, gate, limits, identity) for n in nodes)
+    jobs = tuple(NodeJob(services, run, fleet, n, cluster, gate, limits, identity) for n in nodes)
+    for job in jobs:
+        job.peers = tuple(other for other in jobs if other is not job and other.node.role != "worker")
+    return jobs
 
 
 async def _apply_cluster(
@@ -128,6 +132,9 @@ def _collect(job: NodeJob, work: dict[str, tuple[Transition, ...] | None], outco
     """Decides what this node's task does: install or resume (None), reconfigure, or nothing."""
     try:
         desired = desire(job.services, job.fleet, job.node) if job.state is not NodeState.PINNED else None
+        if desired is not None and desired.rendered is None:
+            first = desired.refusals[0]
+            raise RefusedError(first.reason, where=job.node.name, fix=first.fix)
     except FleetError as error:
         _failed(job, error, outcome)
         return

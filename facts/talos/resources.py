@@ -13,6 +13,9 @@ MACHINE_STATUS = "MachineStatuses.runtime.talos.dev"
 DISCOVERED_VOLUMES = "DiscoveredVolumes.block.talos.dev"
 DISKS = "Disks.block.talos.dev"
 SYSTEM_INFORMATION = "SystemInformations.hardware.talos.dev"
+PROCESSORS = "Processors.hardware.talos.dev"
+MEMORY_MODULES = "MemoryModules.hardware.talos.dev"
+PCI_DEVICES = "PCIDevices.hardware.talos.dev"
 
 # Resource type → (namespace it lives in, message of its spec)
 SPECS: Mapping[str, tuple[str, str]] = {
@@ -20,9 +23,9 @@ SPECS: Mapping[str, tuple[str, str]] = {
     DISCOVERED_VOLUMES: ("runtime", "talos.resource.definitions.block.DiscoveredVolumeSpec"),
     DISKS: ("runtime", "talos.resource.definitions.block.DiskSpec"),
     SYSTEM_INFORMATION: ("hardware", "talos.resource.definitions.hardware.SystemInformationSpec"),
-    "Processors.hardware.talos.dev": ("hardware", "talos.resource.definitions.hardware.ProcessorSpec"),
-    "MemoryModules.hardware.talos.dev": ("hardware", "talos.resource.definitions.hardware.MemoryModuleSpec"),
-    "PCIDevices.hardware.talos.dev": ("hardware", "talos.resource.definitions.hardware.PCIDeviceSpec"),
+    PROCESSORS: ("hardware", "talos.resource.definitions.hardware.ProcessorSpec"),
+    MEMORY_MODULES: ("hardware", "talos.resource.definitions.hardware.MemoryModuleSpec"),
+    PCI_DEVICES: ("hardware", "talos.resource.definitions.hardware.PCIDeviceSpec"),
 }
 _MAX_YAML = 1 << 20
 
@@ -71,6 +74,23 @@ def _plain(field: Any, value: Any) -> Any:
     if field.message_type is None:
         return list(value) if field.is_repeated else value
     return [as_mapping(item) for item in value] if field.is_repeated else as_mapping(value)
+
+
+def named_mapping(value: Any) -> Mapping[str, Any]:
+    """As `as_mapping`, enums by name."""
+    return {field.name: _named(field, getattr(value, field.name)) for field in value.DESCRIPTOR.fields}
+
+
+def _named(field: Any, value: Any) -> Any:
+    if field.is_repeated:
+        return [_named_one(field, item) for item in value]
+    return _named_one(field, value)
+
+
+def _named_one(field: Any, value: Any) -> Any:
+    if field.message_type is not None:
+        return named_mapping(value)
+    return enum_name(field.enum_type.full_name, value) if field.enum_type is not None else value
 
 
 def machine_stage(number: int) -> str:

@@ -42,11 +42,12 @@ class Clean:
 
     @staticmethod
     async def _find(job: NodeJob, node: TalosNode) -> Volume | None:
-        """By the PARTUUID we recorded, never by number: numbers shift. A restored store may not know it; then by
-        the name of its file system, which we made sure is on no other disk.
+        """By the PARTUUID we recorded, never by number: numbers shift. If a restored store does not know it,
+        by the name of its file system, which we made sure is on no other disk.
         """
         wanted = str(job.record.get("config_partuuid", "")).lower()
         for volume in await node.volumes():
-            if (wanted and volume.partition_uuid.lower() == wanted) or (not wanted and volume.label == CONFIG_LABEL):
+            ours = volume.partition_uuid.lower() == wanted if wanted else volume.label == CONFIG_LABEL
+            if ours:
                 return volume
         return None

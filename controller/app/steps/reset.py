@@ -44,21 +44,22 @@ class Reset:
 
     async def observe(self, job: NodeJob) -> Record | None:
         if job.state not in TALOS_STATES:
-            if "disk" not in job.record:
-                return {}
-            data = {"disk": disk_identity(job)}
-            return None if await run_deploy(job, "reset", data, dry_run=True) else {}
-        if await self._talos_answers(job):
-            return None
-        if job.reset_accepted:
-            return {}
+            data = {"disk": disk_identity(job)} if "disk" in job.record else None
+            wiped = data is None or not await run_deploy(job, "reset", data, dry_run=True)
+        else:
+            wiped = not await self._talos_answers(job) and (job.reset_accepted or await self._booted_anew(job))
+        return {} if wiped else None
+
+    @staticmethod
+    async def _booted_anew(job: NodeJob) -> bool:
+        """Whether a bootstrap environment answers. Silence proves nothing: the network may be down."""
         try:
             await job.services.ssh.run(job.target, "true", deadline=10)
         except HostKeyMismatch:
-            return {}  # it booted anew, into an environment that made a new key
+            return True  # each boot of it makes a new key
         except Unreachable:
-            return None  # silence proves nothing: the network may be down
-        return {}
+            return False
+        return True
 
     @staticmethod
     async def _talos_answers(job: NodeJob) -> bool:

@@ -378,7 +378,7 @@ async def test_a_tried_configuration_goes_back_by_itself(site):
     )
     request.try_mode_timeout.FromMilliseconds(30)
     async with connect(machine, identity(secrets)) as api:
-        await api._machine("ApplyConfiguration", request)
+        await api._act("ApplyConfiguration", request, deadline=10)
         assert machine.instance.hostname == "tried"
         assert b"before" in storage.read_record(machine.disk, "STATE")["config"].encode()
     await site.until(lambda: machine.instance.hostname == "before")
