@@ -1,4 +1,4 @@
-"""May a control plane be disrupted now? Decided from fresh reads that the caller made within the last seconds.
+"""May a control plane be disrupted now? Decided from fresh reads that the caller just made.
 
 etcd of n members works while ⌊n/2⌋+1 of them do. Planned work is stricter than that: it waits until every
 *other* member is well. Reads nothing itself.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One etcd member as it was just read. `well`: started, no learner, its machine ready, nothing under way."""
+    """One etcd member as it was just read. `well`: started, its machine ready, nothing under way."""
 
     name: str
     well: bool

@@ -1,4 +1,4 @@
-"""Step `reconfigure`: delivers a changed machine configuration to a running node. Never changes its Talos version.
+"""Step `reconfigure`: delivers a changed machine configuration. Never changes a Talos version.
 
 A change that needs a reboot holds the cluster's disruption lock until the node is well again.
 """
@@ -47,7 +47,10 @@ class Reconfigure:
 
 
 async def _guard(job: NodeJob) -> None:
-    """Fresh reads of every other control plane, just before the act. The plan showed the reboot and was confirmed."""
+    """Fresh reads of every other control plane, just before the act.
+
+    The plan showed the reboot and was confirmed: that accepts the downtime of a single control plane.
+    """
     members = []
     async with job.limits.talos, job.talos() as node:
         learners = {m.hostname for m in await node.etcd_members() if m.is_learner}

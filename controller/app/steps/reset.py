@@ -47,7 +47,8 @@ class Reset:
             data = {"disk": disk_identity(job)} if "disk" in job.record else None
             wiped = data is None or not await run_deploy(job, "reset", data, dry_run=True)
         else:
-            wiped = not await self._talos_answers(job) and (job.reset_accepted or await self._booted_anew(job))
+            silent = not await self._talos_answers(job)
+            wiped = silent and (job.reset_accepted or await self._booted_anew(job))
         return {} if wiped else None
 
     @staticmethod
