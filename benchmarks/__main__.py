@@ -1,4 +1,4 @@
-"""`python -m benchmarks [facts] [open] [noop] [start] [cli] [apply]`: measures, writes JSON lines, prints tables.
+"""`python -m benchmarks [facts] [open] [noop] [cli] [apply]`: measures, writes JSON lines, prints tables.
 
 Without names: everything, which takes about half an hour because of Ansible. It needs root for the rig's sshd.
 """
@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, nargs="*", help="sizes instead of the usual ones")
     parser.add_argument("--kex", nargs="*", choices=list(PORTS), default=list(PORTS))
     parser.add_argument("--only", nargs="*", default=[], help="contenders")
+    parser.add_argument("--no-warm-up", action="store_true", help="of facts: for Ansible at 200 hosts")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, help="JSON lines; default: artifacts/bench/TIME.jsonl")
     options = parser.parse_args()
@@ -47,6 +48,7 @@ def _measure(options: argparse.Namespace, record: Record) -> None:
                 kexes=options.kex,
                 repeats=options.repeats,
                 only=options.only,
+                warm_up=not options.no_warm_up,
             )
         if "open" in names and machines:
             from benchmarks.facts import open_connections

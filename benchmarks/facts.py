@@ -26,14 +26,20 @@ PYINFRA_FACTS = (
 
 
 def facts(
-    rig: Rig, record: Record, *, sizes: Sequence[int], kexes: Sequence[str], repeats: int, only: Sequence[str]
+    rig: Rig,
+    record: Record,
+    *,
+    sizes: Sequence[int],
+    kexes: Sequence[str],
+    repeats: int,
+    only: Sequence[str],
+    warm_up: bool = True,
 ) -> None:
     for kex in kexes:
         for size in sizes:
             field = [c for c in contenders(rig, kex, size) if not only or c.name in only]
-            race(
-                field, record, repeats=repeats, labels={"bench": "facts", "kex": kex, "hosts": size}, rig=rig
-            )
+            labels = {"bench": "facts", "kex": kex, "hosts": size}
+            race(field, record, repeats=repeats, labels=labels, rig=rig, warm_up=warm_up)
 
 
 def open_connections(rig: Rig, record: Record, *, sizes: Sequence[int], repeats: int) -> None:

@@ -37,7 +37,7 @@ def noop(rig: Rig, record: Record, *, sizes: Sequence[int], repeats: int, only: 
             repeats=repeats,
             labels=labels,
             rig=rig,
-            warm_up=size <= ANSIBLE_MOST,
+            warm_up=False,
         )
 
 

@@ -1,14 +1,35 @@
 """From JSON lines to a summary and to tables: minimum, median, ratios. Measures nothing."""
 
+import argparse
 import json
+import os
+import platform
+import re
 import statistics
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parent.parent
+
 REFERENCE = {"facts": "bare", "open": "bare pool", "noop": "floor", "cli": "python"}
-FIGURES = ("wall", "cpu", "server_cpu", "peak_mib", "rss_mib", "anon_mib", "open_wall", "open_cpu")
+FIGURES = (
+    "wall",
+    "cpu",
+    "server_cpu",
+    "peak_mib",
+    "rss_mib",
+    "anon_mib",
+    "open_wall",
+    "open_cpu",
+    "helpers",
+    "helper_cpu",
+    "lab_cpu",
+    "lab_rss_mib",
+)
 Row = dict[str, Any]
 
 
@@ -23,7 +44,7 @@ def summarize(rows: Iterable[Row]) -> list[Row]:
         groups[row["bench"], row.get("kex", ""), row.get("hosts", 0), row["contender"]].append(row)
     found = [_entry(key, group) for key, group in groups.items()]
     for entry in found:
-        wanted = REFERENCE.get(entry["bench"])
+        wanted = REFERENCE.get(entry["bench"].split()[0])  # "facts grouped": another block
         reference = next((e for e in found if e["contender"] == wanted and _setup(e) == _setup(entry)), None)
         if reference and reference["runs"] and entry["runs"]:
             entry["ratios"] = {
@@ -48,18 +69,19 @@ def _entry(key: Sequence[Any], rows: Sequence[Row]) -> Row:
         values = [row[figure] for row in good if figure in row]
         if values:
             entry[figure] = {"min": round(min(values), 4), "median": round(statistics.median(values), 4)}
+    if stepped := [row["steps"] for row in good if row.get("steps")]:
+        entry["steps"] = stepped[-1]
     return entry
 
 
 def markdown(entries: Sequence[Row]) -> str:
     """Medians, and the ratio to the reference as median / minimum."""
-    lines = [
-        "| bench | kex | hosts | contender | runs | wall s | client ms/host | server ms/host | peak MiB: one process / sum of anonymous | wall × | client CPU × |",
+    head = [
+        "| bench | kex | hosts | contender | runs | wall s | client ms/host | server ms/host | peak MiB: one process / sum of anonymous | wall x | client CPU x |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for e in sorted(entries, key=lambda e: (*_setup(e), e["wall"]["median"] if e["runs"] else 0)):
-        lines.append("| " + " | ".join(_cells(e)) + " |")
-    return "\n".join(lines)
+    ordered = sorted(entries, key=lambda e: (*_setup(e), e["wall"]["median"] if e["runs"] else 0))
+    return "\n".join([*head, *("| " + " | ".join(_cells(e)) + " |" for e in ordered)])
 
 
 def _cells(e: Row) -> list[str]:
@@ -70,7 +92,7 @@ def _cells(e: Row) -> list[str]:
     wall, used = ("open_wall", "open_cpu") if "open_wall" in e else ("wall", "cpu")
     share = 1000 / (e["hosts"] or 1)
     server = f"{e['server_cpu']['median'] * share:.0f}" if e.get("server_cpu", {}).get("median") else "-"
-    memory = f"{e['peak_mib']['median']:.0f} / {e['anon_mib']['median']:.0f}" if "rss_mib" in e else "-"
+    memory = f"{e['peak_mib']['median']:.0f} / {e['anon_mib']['median']:.0f}" if "peak_mib" in e else "-"
     cpu = f"{e[used]['median'] * share:.1f}" if used in e else "-"
     return [*head, f"{e[wall]['median']:.3g}", cpu, server, memory, _ratio(e, wall), _ratio(e, used)]
 
@@ -80,3 +102,67 @@ def _ratio(e: Row, figure: str) -> str:
     if f"{figure} median" not in ratios:
         return "-"
     return f"{ratios[f'{figure} median']:.2f} / {ratios.get(f'{figure} min', 0):.2f}"
+
+
+def machine() -> dict[str, Any]:
+    """What it ran on; no names."""
+    facts = {
+        "cores": os.cpu_count(),
+        "memory GiB": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+    }
+    release = Path("/etc/os-release").read_text() if Path("/etc/os-release").exists() else ""
+    system = next(
+        (
+            line.split("=", 1)[1].strip('"')
+            for line in release.splitlines()
+            if line.startswith("PRETTY_NAME=")
+        ),
+        "",
+    )
+    versions = {name: metadata.version(name) for name in ("asyncssh", "cryptography", "pyinfra")}
+    return {
+        **facts,
+        "system": system,
+        "kernel": ".".join(platform.release().split(".")[:2]),
+        "python": platform.python_version(),
+        **versions,
+        **_tools(),
+    }
+
+
+def _tools() -> dict[str, str]:
+    found = {
+        "openssh": subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False).stderr.strip()
+    }
+    pip = ROOT / "artifacts" / "bench-venv" / "bin" / "python"
+    if pip.exists():
+        listed = subprocess.run(
+            [pip, "-m", "pip", "list", "--format", "json"], capture_output=True, text=True, check=True
+        )
+        found |= {
+            x["name"]: x["version"]
+            for x in json.loads(listed.stdout)
+            if x["name"] in ("ansible-core", "paramiko")
+        }
+    return found
+
+
+def main() -> None:
+    """Tables of JSON lines; `--save FILE` also keeps the summary."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.table", description=main.__doc__)
+    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("--save", type=Path)
+    options = parser.parse_args()
+    entries = summarize(read(options.files))
+    print(markdown(entries))
+    if options.save:
+        options.save.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"machine": machine(), "results": entries}, indent=1)
+        # One figure a line makes files nobody reads: the small objects stay on one.
+        options.save.write_text(
+            re.sub(r"\{\s+([^{}]*?)\s+\}", lambda m: "{" + re.sub(r"\s*\n\s*", " ", m[1]) + "}", text) + "\n"
+        )
+
+
+if __name__ == "__main__":
+    main()

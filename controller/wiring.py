@@ -4,6 +4,7 @@ Decides nothing; every part is made at its first use.
 """
 
 import asyncio
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
 from contextlib import asynccontextmanager, contextmanager
@@ -89,8 +90,12 @@ class Wiring:
     @cached_property
     def images(self) -> "Images":
         from controller.adapters.images import ImageCache
+        from controller.app.images_lock import LockedImages
 
-        return ImageCache(self.home.images)
+        mirror = os.environ.get("CTO_IMAGES", "")
+        return LockedImages(
+            ImageCache(self.home.images), self.store, mirror=Path(mirror).absolute() if mirror else None
+        )
 
     def made(self, name: str) -> bool:
         """Whether a part was built (so that closing builds nothing)."""

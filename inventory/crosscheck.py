@@ -3,8 +3,9 @@ that fit. Finds problems and warnings in effective values; changes nothing.
 """
 
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from inventory import versions
 from inventory.declared import Problems
@@ -82,7 +83,9 @@ def _endpoints(effective: Effective) -> Iterator[Finding]:
         endpoint = tree.get("endpoint")
         if endpoint is None and effective.control_planes(name):
             what = f"cluster {name} has several control planes and no endpoint"
-            fix = "write `endpoint: https://ADDRESS:6443` with a load balancer or a DNS name"
+            fix = (
+                "write `endpoint: https://ADDRESS:6443` with a load balancer or a DNS name, or `vip: ADDRESS`"
+            )
             if len(effective.control_planes(name)) == 1:
                 what = f"cluster {name} has no endpoint, and its control plane no address to make one of"
                 fix = "write the node's `address:`, or `endpoint: https://ADDRESS:6443`"
@@ -215,6 +218,49 @@ def _settings(effective: Effective) -> Iterator[Finding]:
             yield Finding("nodes", name, ("settings", "timeDisabled"), what, fix)
 
 
+def _interfaces(effective: Effective) -> Iterator[Finding]:
+    path = ("settings", "network")
+    for name, tree in effective.nodes.items():
+        declared = _declared(tree)
+        names = [item["name"] for item in declared]
+        members = [member for item in declared for member in item.get("bond", ())]
+        for twice in sorted({n for n in (*names, *members) if (names + members).count(n) > 1}):
+            fix = "declare each interface once; a bond's member carries nothing of its own"
+            yield Finding("nodes", name, path, f"interface {twice} is declared twice", fix)
+        static = {address.partition("/")[0] for item in declared for address in item.get("addresses", ())}
+        dhcp = any(_by_dhcp(item) for item in declared) or not declared
+        key = "talosAddress" if "talosAddress" in tree else "address"
+        if not dhcp and not static:
+            fix = "give one interface addresses, or remove dhcp: false"
+            yield Finding("nodes", name, path, f"no interface of {name} has an address", fix)
+        elif not dhcp and ip_or_none(tree.get(key, "")) and tree[key] not in static:
+            what = f"Talos is to answer at {tree[key]}, but {name} will only have {', '.join(sorted(static))}"
+            fix = "write that address as talosAddress, or give the interface this one"
+            yield Finding("nodes", name, (key,), what, fix)
+
+
+def _shared_addresses(effective: Effective) -> Iterator[Finding]:
+    for name, tree in effective.clusters.items():
+        for node in effective.control_planes(name) if tree.get("vip") else ():
+            own = effective.nodes[node]
+            if tree["vip"] in (own.get("address"), own.get("talosAddress")):
+                fix = "choose an address of the same network that no machine has"
+                yield Finding("clusters", name, ("vip",), f"vip {tree['vip']} is the address of {node}", fix)
+            if not any(_by_dhcp(item) or item.get("addresses") for item in _declared(own)):
+                what = f"nothing says which interface of {node} is to hold the vip {tree['vip']}"
+                fix = "declare it, such as `settings: {network: {interfaces: [{name: enp1s0}]}}`"
+                yield Finding("clusters", name, ("vip",), what, fix)
+
+
+def _declared(node: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = node.get("settings", {}).get("network", {}).get("interfaces", [])
+    return [item for item in found if isinstance(item, dict)]
+
+
+def _by_dhcp(item: Mapping[str, Any]) -> bool:
+    return bool(item.get("dhcp", not item.get("addresses")))
+
+
 def _written(effective: Effective, cluster: str) -> bool:
     """Does a file say the endpoint? Derived ones are equal only if addresses are, which is told already."""
     return bool(effective.stacks["clusters"][cluster].explain(("endpoint",))[-1].line)
@@ -235,4 +281,6 @@ CHECKS: tuple[Callable[[Effective], Iterator[Finding]], ...] = (
     _images,
     _wipes,
     _settings,
+    _interfaces,
+    _shared_addresses,
 )

@@ -102,9 +102,10 @@ class Effective:
         """What follows from the nodes, unless a layer says otherwise."""
         data: Tree = {"allowSchedulingOnControlPlanes": len(self.members[cluster]) == 1}
         control_planes = self.control_planes(cluster)
-        if len(control_planes) == 1:
-            only = self.nodes[control_planes[0]]
-            address = only.get("talosAddress") or only.get("address")
+        shared = self.stacks["clusters"][cluster].merged().get("vip")
+        if shared or len(control_planes) == 1:
+            only = self.nodes[control_planes[0]] if control_planes else {}
+            address = str(shared or only.get("talosAddress") or only.get("address") or "")
             if address:
                 found = ip_or_none(address)
                 host = f"[{address}]" if found is not None and found.version == 6 else address

@@ -10,20 +10,6 @@ from inventory import values as v
 from inventory.model import Model
 
 
-def _not_yet(what: str, instead: str) -> AfterValidator:
-    """Known to the model but acted on by nothing yet: refused, because to ignore it would be a lie."""
-
-    def check(value: Any) -> Any:
-        if value is None or value is False or value == []:
-            return value
-        return v.refuse(f"{what} is not yet supported", instead)
-
-    return AfterValidator(check)
-
-
-_DHCP = "remove it and let DHCP give the address, the same one at each boot"
-
-
 class DiskFields(Model):
     path: str | None = Field(
         default=None,
@@ -81,33 +67,58 @@ class KernelModule(Model):
     )
 
 
+BondMode = Literal["active-backup", "802.3ad", "balance-xor", "balance-alb", "balance-tlb", "balance-rr"]
+InterfaceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,15}$")]
+
+
 class Interface(Model):
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,15}$")] = Field(
-        description="Interface name.", examples=["enp1s0"]
+    name: InterfaceName = Field(
+        description="Interface name; of a VLAN, the parent's with a dot and the id.",
+        examples=["enp1s0", "bond0.100"],
     )
-    dhcp: bool | None = Field(default=None, description="Take the address from DHCP (the default).")
-    addresses: Annotated[list[v.InterfaceCidr] | None, _not_yet("a static address", _DHCP)] = Field(
-        default=None, description="Static addresses. Not yet supported."
+    dhcp: bool | None = Field(
+        default=None, description="Take the address from DHCP. Default: if no addresses are given."
     )
-    gateway: Annotated[v.Ip | None, _not_yet("a static gateway", _DHCP)] = Field(
-        default=None, description="Default gateway. Not yet supported."
+    addresses: list[v.InterfaceCidr] | None = Field(
+        default=None, description="Static addresses with their prefix lengths."
     )
-    bond: Annotated[list[str] | None, _not_yet("a bond", _DHCP)] = Field(
-        default=None, description="Members of a bond. Not yet supported."
+    gateway: v.Ip | None = Field(default=None, description="Default gateway.")
+    mtu: Annotated[int, Field(ge=576, le=65535)] | None = Field(
+        default=None, description="Largest frame, in bytes."
     )
-    vlan: Annotated[int | None, _not_yet("a VLAN", _DHCP)] = Field(
-        default=None, description="VLAN id. Not yet supported."
+    bond: Annotated[list[InterfaceName], Field(min_length=1)] | None = Field(
+        default=None, description="Members; makes this a bond.", examples=[["enp1s0", "enp2s0"]]
+    )
+    bond_mode: BondMode | None = Field(
+        default=None,
+        description="How the bond shares its members; `802.3ad` needs a switch that speaks LACP.",
+    )
+    vlan: Annotated[int, Field(ge=1, le=4094)] | None = Field(
+        default=None, description="VLAN id; makes this a VLAN."
+    )
+    parent: InterfaceName | None = Field(
+        default=None, description="What the VLAN stands on. Default: its name up to the last dot."
     )
 
     @model_validator(mode="after")
-    def _has_an_address(self) -> Self:
-        if self.dhcp is False:
-            v.refuse("an interface without DHCP is not yet supported", "remove dhcp: false")
+    def _fits(self) -> Self:
+        if self.vlan and self.bond:
+            v.refuse("an interface can't be a bond and a VLAN", "declare the VLAN beside the bond")
+        if self.vlan and not (self.parent or "." in self.name):
+            v.refuse("the VLAN has no parent", "write parent, or a name such as bond0.100")
+        if self.bond_mode and not self.bond:
+            v.refuse("bondMode without bond", "write bond with the names of its members, or remove it")
+        if self.parent and not self.vlan:
+            v.refuse("parent without vlan", "write the VLAN's id as vlan, or remove parent")
+        if self.gateway and not self.addresses:
+            v.refuse("a gateway without addresses", "add addresses, or remove it: DHCP gives its own")
         return self
 
 
 class NetworkSettings(Model):
-    interfaces: list[Interface] | None = Field(default=None, description="Interfaces, all by DHCP for now.")
+    interfaces: list[Interface] | None = Field(
+        default=None, description="Interfaces. Default: DHCP on every one that is connected."
+    )
 
 
 class NodeSettings(Model):
@@ -155,7 +166,9 @@ class NodeFields(Model):
     delivery: DeliveryFields | None = Field(default=None, description="How the configuration is delivered.")
     settings: NodeSettings | None = Field(default=None, description="Settings of the machine.")
     patches: list[dict[str, Any]] | None = Field(
-        default=None, description="Strategic merge patches of the machine configuration; layers accumulate."
+        default=None,
+        description="Patches of the machine configuration: strategic merge, or operations of RFC 6902 with "
+        "`op`; layers accumulate.",
     )
 
 
@@ -209,12 +222,23 @@ class ClusterFields(Model):
         Literal["flannel", "none", "cilium"] | None,
         AfterValidator(
             lambda cni: (
-                v.refuse("cni: cilium is not yet supported", "write cni: none and install Cilium yourself")
+                v.refuse(
+                    "cni: cilium is not yet supported",
+                    "write cni: none and kubeProxy: false, and install Cilium yourself",
+                )
                 if cni == "cilium"
                 else cni
             )
         ),
     ] = Field(default=None, description="Pod network: flannel, or none to install one yourself.")
+    kube_proxy: bool | None = Field(
+        default=None, description="Run kube-proxy; false where the pod network does its work."
+    )
+    vip: v.Ip | None = Field(
+        default=None,
+        description="Address that the control planes share by ARP; one of them holds it. Same network only.",
+        examples=["10.0.0.10"],
+    )
     discovery: bool | None = Field(default=None, description="Use Talos cluster discovery; off for air gaps.")
     cert_sans: list[v.Host] | None = Field(
         default=None,

@@ -58,15 +58,22 @@ def _control_plane(source: ConfigInput) -> dict[str, Any]:
         "apiServer": {
             "image": f"registry.k8s.io/kube-apiserver:v{version}",
             "certSANs": list(dict.fromkeys((source.endpoint_host, *source.cert_sans))),
+            **({"disablePodSecurityPolicy": True} if source.contract.explicit_features else {}),
             "admissionControl": [_POD_SECURITY],
             "auditPolicy": _AUDIT_POLICY,
         },
         "controllerManager": {"image": f"registry.k8s.io/kube-controller-manager:v{version}"},
-        "proxy": {"image": f"registry.k8s.io/kube-proxy:v{version}"},
+        "proxy": _proxy(source),
         "scheduler": {"image": f"registry.k8s.io/kube-scheduler:v{version}"},
         "etcd": {"ca": _pair(bundle.etcd)},
     }
     return section | ({"allowSchedulingOnControlPlanes": True} if source.schedulable else {})
+
+
+def _proxy(source: ConfigInput) -> dict[str, Any]:
+    """kube-proxy, unless something else does its work (Cilium without kube-proxy)."""
+    image = {"image": f"registry.k8s.io/kube-proxy:v{source.cluster.kubernetes}"}
+    return {"disabled": True, **image} if source.cluster.settings.get("kubeProxy") is False else {**image}
 
 
 def _network(source: ConfigInput) -> dict[str, Any]:

@@ -1,21 +1,24 @@
-"""The documents beside the main one, in the form of Talos 1.12 and 1.13: host name, DNS, time, registries,
-proxy.
+"""The documents beside the main one, from Talos 1.12 on: host name, interfaces, DNS, time, registries, proxy.
 
-An interface without a document gets its address by DHCP, which is all that is supported so far.
+An interface without a document gets its address by DHCP.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from roles.config_input import DNS_DOMAIN, ConfigInput
+from roles.config_links import link_documents
 
 Document = dict[str, Any]
 
 
 def extra_documents(source: ConfigInput) -> list[Document]:
-    """In a fixed order; only those that say something."""
+    """In a fixed order; only those that say something. None for a Talos that has no such documents."""
+    if not source.contract.network_documents:
+        return []
     return [
         _document("HostnameConfig", hostname=source.node.name),
+        *link_documents(source.links),
         *_dns(source),
         *_time(source),
         *_others(source),
@@ -47,13 +50,14 @@ def _time(source: ConfigInput) -> Iterator[Document]:
 def _others(source: ConfigInput) -> Iterator[Document]:
     for registry, mirrors in (source.settings.get("registryMirrors") or {}).items():
         yield _document("RegistryMirrorConfig", name=registry, endpoints=[{"url": url} for url in mirrors])
-    variables = _proxy_variables(source, source.settings.get("proxy") or {})
-    if variables:
+    variables = proxy_variables(source)
+    if variables and source.contract.environment_document:
         yield _document("EnvironmentConfig", variables=variables)
 
 
-def _proxy_variables(source: ConfigInput, proxy: Mapping[str, Any]) -> dict[str, str]:
+def proxy_variables(source: ConfigInput) -> dict[str, str]:
     """The proxy, and what must never go through it: the machine itself, the cluster's own names."""
+    proxy: Mapping[str, Any] = source.settings.get("proxy") or {}
     chosen = {"http_proxy": proxy.get("http"), "https_proxy": proxy.get("https")}
     variables = {name: str(url) for name, url in chosen.items() if url}
     if not variables:

@@ -9,8 +9,10 @@ from facts.hardware import Profile
 from inventory.errors import OperatorError
 from inventory.fleet import Cluster, Node
 from roles.features import Feature, wanted
+from roles.network import Link, links
 from roles.secrets import SecretsBundle
 from roles.spec import RoleSpec
+from roles.talos_version import Contract
 
 DEFAULT_POD_CIDR, DEFAULT_SERVICE_CIDR, DNS_DOMAIN = "10.244.0.0/16", "10.96.0.0/12", "cluster.local"
 
@@ -21,6 +23,7 @@ class ConfigInput:
 
     node: Node
     cluster: Cluster
+    contract: Contract
     role: RoleSpec
     bundle: SecretsBundle = field(repr=False)
     install_disk: str
@@ -66,6 +69,16 @@ class ConfigInput:
         return self.role.runs_workloads or self.cluster.allow_scheduling_on_control_planes
 
     @property
+    def vip(self) -> str:
+        """The address that the control planes share, if there is one."""
+        return str(self.cluster.settings.get("vip") or "")
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        shared = self.vip if self.role.control_plane else ""
+        return links(self.settings, shared, where=f"node {self.node.name}")
+
+    @property
     def cert_sans(self) -> tuple[str, ...]:
-        """More names for the API server's certificate, as the cluster's settings give them."""
-        return tuple(self.cluster.settings.get("certSANs") or ())
+        """More names for the API server's certificate: the shared address, then the cluster's settings."""
+        return (*((self.vip,) if self.vip else ()), *(self.cluster.settings.get("certSANs") or ()))

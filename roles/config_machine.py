@@ -7,7 +7,9 @@ A worker never gets a CA key: whoever takes one worker must not own the cluster 
 from collections.abc import Mapping
 from typing import Any
 
+from roles.config_documents import proxy_variables
 from roles.config_input import ConfigInput
+from roles.config_legacy import legacy_fields
 from roles.reservations import system_reserved
 from roles.secrets import b64
 
@@ -24,25 +26,34 @@ def machine_section(source: ConfigInput) -> dict[str, Any]:
         "ca": {"crt": b64(source.bundle.os.crt), "key": b64(source.bundle.os.key) if control_plane else ""},
         "certSANs": _cert_sans(source),
         "kubelet": _kubelet(source),
-        "install": {
-            "disk": source.install_disk,
-            "image": source.installer,
-            "wipe": False,
-            "grubUseUKICmdline": True,
-        },
-        "features": {
-            "diskQuotaSupport": True,
-            "kubePrism": {"enabled": True, "port": KUBEPRISM_PORT},
-            "hostDNS": {"enabled": True, "forwardKubeDNSToHost": True},
-        },
+        "install": _install(source),
+        "features": _features(source),
     }
+    contract = source.contract
     optional = {
+        **({} if contract.network_documents else legacy_fields(source)),
+        "env": {} if contract.environment_document else proxy_variables(source),
         "sysctls": _sysctls(source),
         "kernel": _kernel(source),
         "nodeLabels": _labels(source),
         "nodeTaints": dict(source.settings.get("nodeTaints") or {}),
     }
     return section | {key: value for key, value in optional.items() if value}
+
+
+def _install(source: ConfigInput) -> dict[str, Any]:
+    install: dict[str, Any] = {"disk": source.install_disk, "image": source.installer, "wipe": False}
+    return install | ({"grubUseUKICmdline": True} if source.contract.network_documents else {})
+
+
+def _features(source: ConfigInput) -> dict[str, Any]:
+    explicit = {"rbac": True, "stableHostname": True, "apidCheckExtKeyUsage": True}
+    return {
+        **(explicit if source.contract.explicit_features else {}),
+        "diskQuotaSupport": True,
+        "kubePrism": {"enabled": True, "port": KUBEPRISM_PORT},
+        "hostDNS": {"enabled": True, "forwardKubeDNSToHost": True},
+    }
 
 
 def _cert_sans(source: ConfigInput) -> list[str]:

@@ -2,8 +2,9 @@
 itself.
 
 Equal inputs give equal bytes, so the digest says whether a node has what it should have. The form is that of
-Talos 1.13: the main v1alpha1 document, beside it one document per matter that has moved out of it. Patches
-come last and have the last word. The text holds the cluster's secrets: show it by `roles.redaction` only.
+the node's Talos minor: the main v1alpha1 document, beside it one document per matter that has moved out of
+it. Patches come last and have the last word. The text holds the cluster's secrets: show it by
+`roles.redaction` only.
 """
 
 import hashlib
@@ -51,11 +52,13 @@ def render(
     Raises RefusedError for a Talos or Kubernetes version that is not supported, OperatorError for a patch
     that does not fit.
     """
-    check_kubernetes(contract_of(node.image.talos), cluster.kubernetes)
+    contract = contract_of(node.image.talos)
+    check_kubernetes(contract, cluster.kubernetes)
     chosen = image or schematic.for_node(node, profile)
     source = ConfigInput(
         node=node,
         cluster=cluster,
+        contract=contract,
         role=role(node.role),
         bundle=bundle,
         install_disk=choice.path,

@@ -3,13 +3,15 @@
 A patch without `kind` goes into the main document; one with `apiVersion` and `kind` into the document of
 that kind and name, which is added if it is not there. Maps merge, scalars are replaced, lists are appended
 to, but for the exceptions in the tables below (Talos config/merge, v1alpha1_types.go). `$patch: delete`
-removes what it stands in. JSON patches (RFC 6902) are not supported here.
+removes what it stands in. A patch with `op` is an operation of RFC 6902 on the main document, or on the one
+that its `kind` (and `name`) say.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inventory.errors import OperatorError
+from roles import json_patch
 
 Document = dict[str, Any]
 
@@ -45,6 +47,9 @@ def apply(
 
 def _patch(result: list[Document], patch: Mapping[str, Any], where: str) -> None:
     """One patch, in place."""
+    if "op" in patch:
+        _operate(result, patch, where)
+        return
     if ("kind" in patch) != ("apiVersion" in patch):
         raise OperatorError(
             "a patch of an extra document needs both apiVersion and kind",
@@ -64,6 +69,21 @@ def _patch(result: list[Document], patch: Mapping[str, Any], where: str) -> None
         del result[at]
     elif at is not None:
         result[at] = _merged(result[at], patch, root, where)
+
+
+def _operate(result: list[Document], operation: Mapping[str, Any], where: str) -> None:
+    """One operation of RFC 6902, in place."""
+    wanted = (operation.get("kind"), operation.get("name"))
+    at = next((i for i, d in enumerate(result) if (d.get("kind"), d.get("name")) == wanted), None)
+    if at is None:
+        named = " ".join(str(part) for part in wanted if part) or "main one"
+        raise OperatorError(
+            f"there is no document {named} to patch", where=where, fix="check its kind and name"
+        )
+    patched = json_patch.apply(result[at], operation, where)
+    if not isinstance(patched, dict):
+        raise OperatorError("a document can't become a single value", where=where, fix="name a field")
+    result[at] = patched
 
 
 def _is_deletion(value: Any, where: str) -> bool:

@@ -13,12 +13,14 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from facts.hardware import Overlay, Profile
+from inventory import versions
 from inventory.errors import OperatorError, RefusedError
 from inventory.fleet import Image, Node
 from roles import features
 
 Arch = Literal["amd64", "arm64"]
 CONFIG_ARGUMENT = "talos.config=metal-iso"  # tells Talos to look for a volume called metal-iso
+_FIRST_METAL_INSTALLER = 10  # Talos minor; earlier ones have one installer for all platforms
 
 _PLAIN = re.compile(r"[A-Za-z/_][A-Za-z0-9/_.=,+@%~-]*(?::[A-Za-z0-9/_.=,+@%~-]+)*")
 _YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
@@ -88,7 +90,8 @@ def for_node(node: Node, profile: Profile | None = None) -> Schematic:
 
 def installer_reference(image: Image, schematic_id: str) -> str:
     """The container image that upgrades this node and keeps its extensions."""
-    return f"{_host(image)}/metal-installer/{schematic_id}:v{image.talos}"
+    name = "installer" if versions.minor(image.talos) < _FIRST_METAL_INSTALLER else "metal-installer"
+    return f"{_host(image)}/{name}/{schematic_id}:v{image.talos}"
 
 
 def image_url(image: Image, schematic_id: str, arch: Arch) -> str:

@@ -1,11 +1,14 @@
-"""Which Talos minors we render for, and which Kubernetes versions each of them runs. Data and two
-questions.
+"""Which Talos minors we render for, what each one's configuration looks like, and which Kubernetes versions
+it runs. Data and two questions.
+
+Source of the differences: Talos config/contract.go and its generator, minor by minor.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from inventory.errors import RefusedError
+from inventory.versions import KUBERNETES_OF_TALOS
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +19,33 @@ class Contract:
     kubernetes: tuple[int, int]
     default_kubernetes: str
 
+    @property
+    def number(self) -> int:
+        return int(self.minor.partition(".")[2])
 
+    @property
+    def network_documents(self) -> bool:
+        """Host name, links, DNS, time and mirrors have documents of their own; before, all was `machine`."""
+        return self.number >= 12
+
+    @property
+    def environment_document(self) -> bool:
+        return self.number >= 13
+
+    @property
+    def explicit_features(self) -> bool:
+        """Switches that later minors hide, since they are always on."""
+        return self.number <= 11
+
+    @property
+    def search_domains(self) -> bool:
+        return self.number >= 9
+
+
+_DEFAULTS = {8: "1.31.4", 9: "1.32.4", 10: "1.33.6", 11: "1.34.1", 12: "1.35.4", 13: "1.36.3"}
 CONTRACTS: Mapping[str, Contract] = {
-    contract.minor: contract
-    for contract in (Contract("1.13", kubernetes=(31, 36), default_kubernetes="1.36.3"),)
+    f"1.{number}": Contract(f"1.{number}", KUBERNETES_OF_TALOS[number], kubernetes)
+    for number, kubernetes in _DEFAULTS.items()
 }
 
 

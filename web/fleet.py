@@ -6,13 +6,14 @@ One pass over `Queries`, used by the page, by its fragments and by the JSON; no 
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from web import present
 from web.ports import ClusterView, EventView, NodeView, Queries, RunView, SiteView
 
 _PAGE = 500
+EXPIRES_SOON = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def gather(queries: Queries, now: datetime) -> FleetPart:
     return FleetPart(
         sites=sites,
         orphans=[node for node in nodes if node.name not in shown],
-        needs=present.needs(nodes, clusters),
+        needs=[*present.needs(nodes, clusters), *expiring(clusters, now)],
         running=[node for node in nodes if node.step],
         runs=queries.runs(5),
         nodes=len(nodes),
@@ -73,6 +74,29 @@ def gather(queries: Queries, now: datetime) -> FleetPart:
         observe_only=engine.observe_only,
         last_event=queries.last_event_id(),
     )
+
+
+def expiring(clusters: Sequence[ClusterView], now: datetime) -> list[present.Need]:
+    """Certificates that end within 30 days, the nearest first; those of people are made again by us."""
+    found = []
+    for cluster in clusters:
+        for what, until in cluster.expires.items():
+            end = present.parse_time(until)
+            if end is not None and end - now <= EXPIRES_SOON:
+                found.append((end, cluster.name, what))
+    return [_expiry(now, *each) for each in sorted(found)]
+
+
+def _expiry(now: datetime, end: datetime, cluster: str, what: str) -> present.Need:
+    over = end <= now
+    days = abs(end - now).days
+    when = f"ended on {end:%Y-%m-%d}" if over else f"ends on {end:%Y-%m-%d}, in {days} days"
+    fix = (
+        "what it signed ends with it, and this version can't exchange it: see the guide to secrets"
+        if what.startswith("CA ")
+        else "cto plan makes a new one"
+    )
+    return present.Need(f"cluster/{cluster}", f"{what} {when}\n→ {fix}", "bad" if over else "warn")
 
 
 def _site(

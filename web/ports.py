@@ -67,6 +67,7 @@ class ClusterView:
     problem: str = ""
     changed_at: str = ""
     verified_at: str = ""
+    expires: Mapping[str, str] = field(default_factory=dict)  # certificate → until when it is good
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -103,6 +104,7 @@ def start_page(home: Path, port: int, *, seconds: float = 20) -> str:
 
     Raises TransportError if it does not.
     """
+    port = port if _free(port) else 0  # another page has it: any other will do
     log = home / "logs" / "serve.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as output:
@@ -131,3 +133,13 @@ def start_page(home: Path, port: int, *, seconds: float = 20) -> str:
             return str(json.loads(lines[0])["url"])
         time.sleep(0.05)
     raise TransportError("the page did not start", where=str(log), fix="see that file, or try another --port")
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from controller.app.bundles import note, seal, secrets_name
 from controller.app.ports import CachedImage
 from controller.app.services import Services
 from controller.core.plan import DiskPlan, Refusal
@@ -23,7 +24,7 @@ from roles import checks, disks, machineconfig, schematic
 from roles.installer import InstallLayout, check_no_other_config, plan_layout
 from roles.machineconfig import Rendered
 from roles.registry import role
-from roles.secrets import SecretsBundle, create, from_yaml, to_yaml
+from roles.secrets import SecretsBundle, create, from_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class Desired:
 def bundle_of(services: Services, cluster: str) -> SecretsBundle:
     """The cluster's secrets as `ensure_bundles` made them; read from the store once per process."""
     if cluster not in services.bundles:
-        name = _secrets_name(cluster)
+        name = secrets_name(cluster)
         text = services.store.get_secret(name).decode()
         services.bundles[cluster] = from_yaml(text, where=name, check=False)
     return services.bundles[cluster]
@@ -108,19 +109,18 @@ async def ensure_bundles(services: Services, clusters: Iterable[str]) -> None:
     """Makes and seals the secrets of clusters that have none (ADR 6). Keys are made in threads: an RSA key
     takes up to seconds, and the loop has other things to do.
     """
-    missing = [c for c in dict.fromkeys(clusters) if not services.store.has_secret(_secrets_name(c))]
+    wanted = list(dict.fromkeys(clusters))
+    missing = [c for c in wanted if not services.store.has_secret(secrets_name(c))]
     now = services.clock.now()
     made = await asyncio.gather(
         *(asyncio.to_thread(create, now=now, random_bytes=secrets.token_bytes) for _ in missing)
     )
     for cluster, bundle in zip(missing, made, strict=True):
-        services.store.put_secret(_secrets_name(cluster), to_yaml(bundle).encode(), actor="engine", once=True)
+        seal(services, cluster, bundle, actor="engine")
         services.store.event("SecretsMade", f"cluster/{cluster}", "secrets made and sealed in the store")
-        services.bundles[cluster] = bundle
-
-
-def _secrets_name(cluster: str) -> str:
-    return f"cluster/{cluster}/secrets"
+    for cluster in wanted:
+        if not services.store.expiries(cluster):  # sealed before their dates were noted
+            note(services, cluster, bundle_of(services, cluster))
 
 
 def stored_facts(services: Services, node: str) -> Facts | None:

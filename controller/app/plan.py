@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from controller.app.access import renew_access
 from controller.app.context import ClusterGate, Limits, NodeJob, target_of
 from controller.app.desired import Desired, desire, ensure_bundles
 from controller.app.gather import gather
+from controller.app.observe import observe
 from controller.app.run import minting
 from controller.app.services import Services
 from controller.core.plan import (
@@ -33,6 +35,7 @@ from inventory.selectors import Selection
 from roles.redaction import diff
 
 ACTOR = "plan"
+_NOT_OURS = "adopted: its configuration was not delivered by us, and is left as it is"
 _NEW = (NodeState.PINNED, NodeState.INSPECTED)
 
 
@@ -40,8 +43,12 @@ async def make_plan(services: Services, resolved: Resolved, selection: Selection
     """The plan for the selected nodes and their clusters."""
     fleet = resolved.fleet
     declared = services.store.declare(fleet, actor=ACTOR)
+    if services.store.observe_only():  # after a restore: plan for what the nodes are now
+        await observe(services, fleet.nodes, ())
     picked = selection.pick(fleet)
     await ensure_bundles(services, (n.cluster for n in picked))
+    for name in dict.fromkeys(n.cluster for n in picked):
+        renew_access(services, name)
     unreachable = await _refresh(services, picked)
     nodes = await asyncio.gather(*(_plan_one(services, fleet, n, unreachable.get(n.name)) for n in picked))
     clusters = _clusters(services, fleet, nodes)
@@ -51,6 +58,8 @@ async def make_plan(services: Services, resolved: Resolved, selection: Selection
         f"{name}: the file pins another host key than the one trusted; the trusted one is kept"
         for name in declared.conflicts
     ]
+    left = [f"{n.name}: {_NOT_OURS}" for n in nodes if _NOT_OURS in n.notes]
+    warnings += left
     return assemble(_without_control_plane(nodes, clusters), clusters, warnings=warnings)
 
 
@@ -75,6 +84,12 @@ async def _plan_one(services: Services, fleet: Fleet, node: Node, error: FleetEr
     inputs = NodeInputs(
         node.name, node.site, node.cluster, node.role, state, pinned=bool(row and row.host_key)
     )
+    if row is not None and state is NodeState.READY and undelivered(row):
+        return plan_node(
+            replace(
+                inputs, pinned=True, talos=node.image.talos, installed_talos=row.talos, notes=(_NOT_OURS,)
+            )
+        )
     if row is None or not row.host_key or state is NodeState.RESET:
         return plan_node(inputs)
     if error is not None:
@@ -90,6 +105,7 @@ async def _plan_one(services: Services, fleet: Fleet, node: Node, error: FleetEr
         wanted_digest=desired.rendered.digest if desired.rendered else "",
         disk=desired.disk_plan(),
         image=desired.image_url,
+        image_sha256=desired.image_sha256 or services.store.image_pin(desired.image_url),
         talos=desired.talos,
         installed_talos=row.talos,
         profile=desired.profile,
@@ -99,6 +115,11 @@ async def _plan_one(services: Services, fleet: Fleet, node: Node, error: FleetEr
     if state is NodeState.READY and inputs.wanted_digest and inputs.applied_digest != inputs.wanted_digest:
         inputs = await _what_changes(services, fleet, node, row, desired, inputs)
     return plan_node(inputs)
+
+
+def undelivered(row: NodeRow) -> bool:
+    """Whether it was adopted, and no configuration of ours was delivered since."""
+    return bool(row.record.get("adopted")) and not row.record.get("config_digest")
 
 
 async def _what_changes(

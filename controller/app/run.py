@@ -141,10 +141,16 @@ def _collect(job: NodeJob, work: dict[str, tuple[Transition, ...] | None], outco
     job.desired = desired
     if job.state is not NodeState.READY:
         work[job.node.name] = None
-    elif desired is not None and desired.config.digest != job.record.get("config_digest"):
+    elif desired is not None and (_in_doubt(job) or desired.config.digest != job.record.get("config_digest")):
         work[job.node.name] = RECONFIGURE_PATH
     else:
         work[job.node.name] = ()
+
+
+def _in_doubt(job: NodeJob) -> bool:
+    """Whether a delivery was begun whose end is not known: the node may not have what the record says."""
+    steps = [s for s in job.services.store.steps(f"node/{job.node.name}") if s.ref.step == "reconfigure"]
+    return bool(steps) and steps[-1].outcome != "done"
 
 
 def _failed(job: NodeJob, error: FleetError, outcome: Outcome) -> None:

@@ -1,48 +1,73 @@
-"""Re-reads the nodes that are ready, over and over, so that the page tells what is true now. Repairs nothing.
+"""Re-reads what is ready, over and over, so that the page tells what is true now. Repairs nothing.
 
 Only `cto serve` watches; a single command reads what it needs and ends.
 """
 
 import asyncio
 
-from controller.app.context import ClusterGate, Limits, NodeJob
+from controller.app.context import ClusterGate, ClusterJob, Limits, NodeJob
 from controller.app.run import minting
 from controller.app.services import Services
+from controller.app.steps.cluster import VerifyCluster
 from controller.app.steps.verify import Verify
-from controller.store import NodeRow
+from controller.store import ClusterRow, NodeRow
 from inventory.errors import FleetError
 from inventory.fleet import Cluster, Fleet, Node, Role
-from inventory.lifecycle import NodeState
+from inventory.lifecycle import ClusterState, NodeState
 
 EVERY = 60.0  # seconds; what is older than ten minutes is shown as old
 _NOWHERE = Fleet("", {}, {}, {})
 
 
 async def watch(services: Services, *, every: float = EVERY) -> None:
-    """For ever. A node that does not answer is a problem on that node, not an end of the watch."""
+    """For ever. What does not answer is a problem on that node or cluster, not an end of the watch."""
     limits = Limits.default()
     while True:
-        ready = [row for row in services.store.nodes() if row.state is NodeState.READY]
-        await asyncio.gather(*(_look(services, row, limits) for row in ready))
+        await asyncio.gather(*(_cluster(services, row, limits) for row in services.store.clusters()))
         await services.clock.sleep(every)
 
 
-async def _look(services: Services, row: NodeRow, limits: Limits) -> None:
+async def _cluster(services: Services, row: ClusterRow, limits: Limits) -> None:
+    jobs = _jobs(services, row, limits)
+    ready = [job for job in jobs if job.state is NodeState.READY]
+    await asyncio.gather(*(_node(services, job) for job in ready))
+    if row.state is not ClusterState.READY:
+        return
+    cluster = ClusterJob(services, "", jobs[0].cluster, jobs[0].gate, jobs) if jobs else None
     try:
-        problem = await Verify.problem(_job(services, row, limits))
+        problem = await VerifyCluster.problem(cluster) if cluster else ""
+    except FleetError as error:
+        problem = str(error)
+    if not problem:
+        services.store.touch_cluster(row.name)
+    now = services.store.cluster(row.name)
+    if now is not None and now.state is row.state and problem != now.problem == row.problem:
+        services.store.set_problem(f"cluster/{row.name}", problem)
+
+
+async def _node(services: Services, job: NodeJob) -> None:
+    before = job.row
+    try:
+        problem = await Verify.problem(job)
     except FleetError as error:
         problem = str(error)
     else:
-        services.store.touch(row.name)
-    now = services.store.node(row.name)
-    if now is not None and now.state is row.state and problem != now.problem == row.problem:
-        services.store.set_problem(f"node/{row.name}", problem)
+        services.store.touch(before.name)
+    now = services.store.node(before.name)
+    if now is not None and now.state is before.state and problem != now.problem == before.problem:
+        services.store.set_problem(f"node/{before.name}", problem)
 
 
-def _job(services: Services, row: NodeRow, limits: Limits) -> NodeJob:
-    """Enough of a job to read by: from what is stored, since the site files may be elsewhere."""
+def _jobs(services: Services, row: ClusterRow, limits: Limits) -> tuple[NodeJob, ...]:
+    """Enough of jobs to read by: from what is stored, since the site files may be elsewhere."""
+    rows = services.store.nodes(cluster=row.name)
+    cluster = Cluster(row.name, row.site, row.endpoint, row.kubernetes, tuple(each.name for each in rows))
+    gate, identity = ClusterGate(row.name), minting(services, row.name)
+    return tuple(
+        NodeJob(services, "", _NOWHERE, _declared(each), cluster, gate, limits, identity) for each in rows
+    )
+
+
+def _declared(row: NodeRow) -> Node:
     role: Role = "controlplane" if row.role != "worker" else "worker"
-    node = Node(row.name, row.site, row.cluster, role, address=row.address)
-    cluster = Cluster(row.cluster, row.site, "", "", ())
-    gate = ClusterGate(row.cluster)
-    return NodeJob(services, "", _NOWHERE, node, cluster, gate, limits, minting(services, row.cluster))
+    return Node(row.name, row.site, row.cluster, role, address=row.address)

@@ -27,6 +27,8 @@ def exit_code(error: BaseException) -> int:
 def report(error: BaseException, app: App) -> int:
     """Says what happened and returns the exit code."""
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        if sys.stderr.isatty():
+            click.echo(err=True)  # the terminal has just shown ^C on this line
         _say(app, {"slug": "cancelled", "what": "stopped", "fix": "nothing is lost; run it again to go on"})
         return EXIT_CANCELLED
     if isinstance(error, BrokenPipeError):

@@ -31,6 +31,8 @@ TREE: dict[str, dict[str, str]] = {
     "Things": {
         "node": "Add, list, show or reset nodes.",
         "cluster": "Show clusters; fetch kubeconfig and talosconfig.",
+        "secrets": "Make, import and export a cluster's secrets.",
+        "machineconfig": "A node's machine configuration: print it, look one over.",
         "facts": "Gather, show and compare what machines are.",
         "hardware": "Hardware profiles, and which one fits.",
     },
@@ -45,7 +47,7 @@ TREE: dict[str, dict[str, str]] = {
     "Looking after it": {
         "doctor": "Check this computer; a fix for each finding.",
         "store": "Back up and restore the fleet store.",
-        "key": "Export the key that opens the store's secrets.",
+        "key": "The key that opens the store's secrets; the SSH key machines let in.",
         "audit": "Verify the audit log.",
         "support": "A redacted bundle for a support request.",
         "completion": "Shell completion for bash, zsh and fish.",
@@ -146,4 +148,8 @@ def main() -> None:
     """Entry point of `cto`."""
     if "_CTO_COMPLETE" in os.environ:  # a shell asks what could come next
         cli.main(prog_name="cto", obj=App())
+    if sys.stdout is None:  # started with it closed: what would be printed goes nowhere
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - open until the end
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - as above
     sys.exit(run(sys.argv[1:], App()))

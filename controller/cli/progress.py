@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from controller.cli.base import App
-from controller.cli.output import human_bytes, human_seconds, line, plain
+from controller.cli.output import COLORS, human_bytes, human_seconds, line, plain
 from controller.cli.text import clean
 from web import present
 from web.ports import EventView, NodeView, Queries
@@ -39,19 +39,53 @@ def follower(app: App, queries: Queries, names: Sequence[str], *, after: int) ->
         return LineFollower(queries, after, lambda event: line(plain(event)))
     if sys.stdout.isatty() and app.environ.get("TERM", "") != "dumb":
         return RichFollower(queries, names, after, app.now)
-    return LineFollower(queries, after, _say)
+    durations = Durations()
+    return LineFollower(queries, after, lambda event: _say(event, durations.of(event)))
 
 
-_WORDS = {"StepStarted": " …", "StepFinished": ": done"}
+# Kind of event → mark and tone. A step's start and its end carry the same words; the mark tells them apart.
+_MARKS = {
+    "StepStarted": ("▸", "busy"),
+    "StepFinished": ("✓", "good"),
+    "Verified": ("✓", "good"),
+    "StepFailed": ("✖", "bad"),
+}
+_SUBJECT_WIDTH = 24
 
 
-def _say(event: EventView) -> None:
-    click.echo(f"{clean(event.at, 32)[11:19]}  {event_text(event)}")
+def _say(event: EventView, took: float | None = None) -> None:
+    _, tone = _MARKS.get(event.kind, ("", "idle"))
+    text = event_text(event, took)
+    click.echo(
+        f"{clean(event.at, 32)[11:19]}  {click.style(text, fg=COLORS[tone]) if tone == 'bad' else text}"
+    )
 
 
-def event_text(event: EventView) -> str:
-    """Subject and message on one line."""
-    return f"{clean(event.subject, 80)}: {clean(event.message)}{_WORDS.get(event.kind, '')}"
+def event_text(event: EventView, took: float | None = None) -> str:
+    """Mark, subject and message on one line; `took` are the seconds of a step that ended."""
+    mark, _ = _MARKS.get(event.kind, ("·", "idle"))
+    subject = clean(event.subject, 80).removeprefix("node/")
+    words = clean(event.message, 400)
+    if event.kind == "StepStarted":
+        words += " …"
+    lasted = f"  ({took:.1f} s)" if took is not None else ""
+    return f"{mark} {subject:<{_SUBJECT_WIDTH}} {words}{lasted}"
+
+
+class Durations:
+    """Seconds between the start of a step and its end, by the times of the events themselves."""
+
+    def __init__(self) -> None:
+        self._began: dict[str, str] = {}
+
+    def of(self, event: EventView) -> float | None:
+        """Notes a start; answers for an end whose start was seen."""
+        if event.kind == "StepStarted":
+            self._began[event.subject] = event.at
+        if event.kind not in ("StepFinished", "StepFailed"):
+            return None
+        began, ended = (present.parse_time(at) for at in (self._began.pop(event.subject, ""), event.at))
+        return (ended - began).total_seconds() if began and ended else None
 
 
 class LineFollower:
@@ -96,16 +130,17 @@ class RichFollower:
             self._draw()
 
     def close(self) -> None:
-        self._draw()
+        self._draw(last=True)
         self._live.stop()
 
-    def _draw(self) -> None:
+    def _draw(self, *, last: bool = False) -> None:
         while page := self._queries.events(self._after, 500):
             self._recent = [*self._recent, *page][-_LAST_EVENTS:]
             self._after = page[-1].id
         nodes = [node for node in self._queries.nodes() if not self._names or node.name in self._names]
         rows = max(10, self._live.console.height - 12)  # the rest is titles and events
-        self._live.update(picture(nodes, self._recent, self._now(), rows=rows), refresh=True)
+        recent = () if last else self._recent  # what stays on the screen is the result, not its last moments
+        self._live.update(picture(nodes, recent, self._now(), rows=rows), refresh=True)
         self._drawn = time.monotonic()
 
 
@@ -146,6 +181,8 @@ def _grid(members: Sequence[NodeView], now: datetime) -> "RenderableType":
     from rich.table import Table
 
     grid = Table.grid(padding=(0, 2))
+    for keep in (True, True, False, False):  # a narrow terminal wraps words, not names and states
+        grid.add_column(no_wrap=keep)
     for node in members:
         grid.add_row(*_cells(node, now))
     return grid

@@ -66,7 +66,7 @@ def _entry(path: str, leaf: Command, context: click.Context) -> str:
         lines += ["| option | |", "|---|---|"]
         lines += [f"| `{_cell(names)}` | {_cell(text)} |" for names, text in shown]
         lines.append("")
-    return "\n".join([*lines, "```console", *(f"$ {line}" for line in leaf.example.splitlines()), "```", ""])
+    return "\n".join([*lines, "```sh hardware", *leaf.example.splitlines(), "```", ""])
 
 
 def _text(leaf: Command) -> str:

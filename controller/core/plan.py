@@ -68,6 +68,7 @@ class NodePlan:
     steps: tuple[StepPlan, ...] = ()
     disk: DiskPlan | None = None
     image: str = ""
+    image_sha256: str = ""  # what the image is held to; empty until its first fetch
     talos: str = ""
     profile: str = ""
     config_digest: str = ""
@@ -151,6 +152,7 @@ class NodeInputs:
     wanted_digest: str = ""
     disk: DiskPlan | None = None
     image: str = ""
+    image_sha256: str = ""
     talos: str = ""
     installed_talos: str = ""
     profile: str = ""
@@ -212,6 +214,7 @@ def plan_node(node: NodeInputs) -> NodePlan:
         steps=steps,
         disk=node.disk if change in (Change.INSTALL, Change.RESUME) else None,
         image=node.image,
+        image_sha256=node.image_sha256,
         talos=node.talos,
         profile=node.profile,
         config_digest=node.wanted_digest,

@@ -95,6 +95,10 @@ class NodesChapter(StoreBase):
                 unit.execute(sql, [text, name])
                 unit.event("ProblemFound" if text else "ProblemGone", subject, text or "the problem is gone")
 
+    def touch_cluster(self, cluster: str) -> None:
+        """It was verified now, by fresh reads. Cheap, and may be lost with the power."""
+        self._loosely("UPDATE clusters SET verified_at = ? WHERE name = ?", [self._stamp(), cluster])
+
     def touch(self, node: str, *, talos: str = "", profile: str = "") -> None:
         """It was seen now. Cheap, and may be lost with the power."""
         self._loosely(

@@ -77,6 +77,9 @@ class StoreQueries:
         )
 
     def clusters(self) -> Sequence[ClusterView]:
+        expires: dict[str, dict[str, str]] = {}
+        for row in self._all("SELECT cluster, what, until FROM expiries ORDER BY cluster, what"):
+            expires.setdefault(row["cluster"], {})[row["what"]] = row["until"]
         return tuple(
             ClusterView(
                 name=row["name"],
@@ -89,6 +92,7 @@ class StoreQueries:
                 problem=row["problem"],
                 changed_at=row["changed_at"],
                 verified_at=row["verified_at"],
+                expires=expires.get(row["name"], {}),
             )
             for row in self._all(_CLUSTERS, [NodeState.READY])
         )

@@ -155,8 +155,24 @@ OBSERVED: tuple[str, ...] = (
     "CREATE INDEX events_of_subject ON events (subject, id)",
 )
 
+# Dates in clear, so that a look at the fleet needs no key; and which file an image's URL stood for at first.
+KEPT: tuple[str, ...] = (
+    """CREATE TABLE expiries (
+        cluster TEXT NOT NULL,
+        what TEXT NOT NULL,
+        until TEXT NOT NULL,
+        PRIMARY KEY (cluster, what)
+    ) STRICT""",
+    """CREATE TABLE images (
+        url TEXT PRIMARY KEY,
+        sha256 TEXT NOT NULL,
+        pinned_at TEXT NOT NULL
+    ) STRICT""",
+)
+
 VERSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("0001_initial", INITIAL),
     ("0002_observed", OBSERVED),
+    ("0003_kept", KEPT),
 )
 KNOWN: frozenset[str] = frozenset(name for name, _ in VERSIONS)

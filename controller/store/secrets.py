@@ -49,6 +49,14 @@ class SecretsChapter(StoreBase):
         rows = self._rows("SELECT name, key_id, put_at FROM secrets ORDER BY name")
         return tuple(SecretInfo(**dict(row)) for row in rows)
 
+    def export_secret(self, name: str, *, actor: str) -> Secret:
+        """As `get_secret`, for somebody who takes it out of the store: that is told and audited."""
+        secret = self.get_secret(name)
+        with self._unit() as unit:
+            unit.event("SecretExported", "controller", f"{name} was exported", {"name": name, "by": actor})
+            unit.audit(audit.Entry(actor, "export secret", f"secrets/{name}"))
+        return secret
+
     def export_key(self, *, actor: str) -> str:
         """The text of the key file, for `cto key export`. Whoever has it and a backup has every secret."""
         text = self._box().key.to_text()

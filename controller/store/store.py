@@ -13,11 +13,13 @@ from typing import Self
 
 from controller.store import audit, lock, migrations
 from controller.store import backup as backups
+from controller.store.adopting import AdoptingChapter
 from controller.store.base import Unit, iso
 from controller.store.connection import check, transaction, translated, writer
 from controller.store.declare import DeclareChapter
 from controller.store.events import EventsChapter
 from controller.store.home import Home
+from controller.store.kept import KeptChapter
 from controller.store.nodes import NodesChapter
 from controller.store.pins import PinsChapter
 from controller.store.runs import RunsChapter
@@ -29,7 +31,15 @@ from inventory.errors import BusyError, StoreError
 
 
 class Store(
-    DeclareChapter, PinsChapter, NodesChapter, StepsChapter, RunsChapter, EventsChapter, SecretsChapter
+    DeclareChapter,
+    PinsChapter,
+    NodesChapter,
+    AdoptingChapter,
+    StepsChapter,
+    RunsChapter,
+    EventsChapter,
+    SecretsChapter,
+    KeptChapter,
 ):
     @classmethod
     def open(

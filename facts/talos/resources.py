@@ -77,17 +77,22 @@ def _plain(field: Any, value: Any) -> Any:
 
 
 def named_mapping(value: Any) -> Mapping[str, Any]:
-    """As `as_mapping`, enums by name."""
-    return {field.name: _named(field, getattr(value, field.name)) for field in value.DESCRIPTOR.fields}
+    """As `as_mapping`, but enums by name, and None for a message that was not set."""
+    return {
+        field.name: [_named(field, item) for item in found] if field.is_repeated else found
+        for field, found in ((field, _found(field, value)) for field in value.DESCRIPTOR.fields)
+    }
+
+
+def _found(field: Any, value: Any) -> Any:
+    found = getattr(value, field.name)
+    if field.is_repeated:
+        return found
+    unset = field.message_type is not None and not value.HasField(field.name)
+    return None if unset else _named(field, found)
 
 
 def _named(field: Any, value: Any) -> Any:
-    if field.is_repeated:
-        return [_named_one(field, item) for item in value]
-    return _named_one(field, value)
-
-
-def _named_one(field: Any, value: Any) -> Any:
     if field.message_type is not None:
         return named_mapping(value)
     return enum_name(field.enum_type.full_name, value) if field.enum_type is not None else value

@@ -7,6 +7,8 @@ Protocols only. `iso.lab.machine` implements LabMachine, `iso.lab.disk` LabDisk,
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
+from iso.lab.kinds import Hardware
+
 Firmware = Literal["uefi", "bios"]
 
 
@@ -100,6 +102,11 @@ class LabMachine(Protocol):
     def disks(self) -> Mapping[str, LabDisk]: ...
     @property
     def faults(self) -> Faults: ...
+    @property
+    def hardware(self) -> Hardware | None:
+        """What DMI and PCI would tell; None: nothing."""
+        ...
+
     @property
     def macs(self) -> tuple[str, ...]: ...
 

@@ -27,7 +27,7 @@ async def cluster(site, secrets):
     )
     await machine.boot()
     await site.until(lambda: machine.instance.services.get("etcd") == "Preparing/unknown")
-    machine.instance.start_etcd()
+    machine.instance.etcd.bootstrap()
     await site.until(lambda: machine.instance.stage == "running" and not machine.instance.unmet())
     return machine
 
@@ -95,7 +95,7 @@ async def test_an_api_server_that_is_not_there(cluster, secrets):
     text = kubeconfig(cluster, secrets, "system:masters")
     with pytest.raises(Unreachable):
         await KubernetesApi().nodes(text, host="127.0.0.1", port=1)
-    cluster.instance.member.running = False
+    cluster.instance.etcd.member.running = False
     with pytest.raises(Unreachable, match="503"):
         await KubernetesApi().nodes(text)
 

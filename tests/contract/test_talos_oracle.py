@@ -93,10 +93,29 @@ async def test_the_oracle_s_client_applies_a_configuration(booted, secrets):
     assert wrong.value.status is Status.INVALID_ARGUMENT
 
 
+async def test_the_oracle_s_client_upgrades_and_rolls_back(site, booted):
+    made, api, _ = booted
+    await api.bootstrap(machine.BootstrapRequest())
+
+    async def running(tag):
+        await site.until(lambda: made.instance and made.instance.ready and made.instance.release.tag == tag)
+
+    await running("v1.13.9")
+    [alarms] = (await api.etcd_alarm_list(Empty())).messages
+    assert alarms.member_alarms == []
+    snapshot = b"".join([part.bytes async for part in api.etcd_snapshot(machine.EtcdSnapshotRequest())])
+    assert snapshot.startswith(b"lab etcd snapshot")
+    [upgrade] = (await api.upgrade(machine.UpgradeRequest(image="installer:v1.14.0"))).messages
+    assert (upgrade.ack, bool(upgrade.actor_id)) == ("Upgrade request received", True)
+    await running("v1.14.0")
+    await api.rollback(machine.RollbackRequest())
+    await running("v1.13.9")
+
+
 async def test_calls_that_the_lab_lacks_say_so(booted):
     _, api, _ = booted
     with pytest.raises(GRPCError) as missing:
-        await api.upgrade(machine.UpgradeRequest(image="x"))
+        await api.load_avg(Empty())
     assert missing.value.status is Status.UNIMPLEMENTED
     with pytest.raises(GRPCError) as proxied:
         await api.version(Empty(), metadata={"node": "10.0.0.1"})

@@ -3,6 +3,7 @@
 Decides nothing about the product: it starts `cto` as a user would and reads what the lab's machines saw.
 """
 
+import asyncio
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from controller.app.context import target_of
 from controller.app.lab import KUBERNETES, TALOS, pin_lab
 from controller.wiring import open_services
 from inventory.errors import FleetError
@@ -77,7 +79,9 @@ class ProgramHome:
             stdin=subprocess.DEVNULL,
         )
 
-    def expect(self, code: int, *args: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> Done:
+    def expect(
+        self, code: int, *args: str, env: Mapping[str, str] | None = None, timeout: float = 120
+    ) -> Done:
         done = self.cto(*args, env=env, timeout=timeout)
         assert done.returncode == code, told(args, done, f"ended with {done.returncode}, not {code}")
         return done
@@ -146,7 +150,9 @@ class ProgramHome:
         assert self.rows("SELECT * FROM runs WHERE state IN ('queued', 'running')") == []
         steps = self.rows("SELECT kind || '/' || subject AS object, step FROM steps WHERE outcome = 'done'")
         finished = Counter((row["object"], f"finish {row['step']}: done") for row in steps)
-        audited = self.rows("SELECT object, action FROM audit WHERE action LIKE 'finish %: done' AND object NOT LIKE 'run/%'")
+        audited = self.rows(
+            "SELECT object, action FROM audit WHERE action LIKE 'finish %: done' AND object NOT LIKE 'run/%'"
+        )
         assert Counter((row["object"], row["action"]) for row in audited) == finished
         verified = json.loads(self.ok("audit", "verify", "--output", "json").stdout)
         assert verified["ok"] is True, verified
@@ -162,7 +168,9 @@ class ProgramHome:
         """What the machine was asked and did; fails if the lab forgot the beginning."""
         answer = client.command(self.lab, {"op": "log", "machine": name, "limit": 100_000})
         events = list(answer["events"])
-        assert answer["total"] == len(events) < 1000, "the lab keeps 1000 events a machine: this test needs fewer"
+        assert answer["total"] == len(events) < 1000, (
+            "the lab keeps 1000 events a machine: this test needs fewer"
+        )
         return events
 
     def effects(self, name: str) -> "Effects":
@@ -189,7 +197,17 @@ class LabHome(ProgramHome):
 
     def up(self, mixed: str, *extra: str, seed: str) -> None:
         for attempt in range(5):  # another lab may hold the addresses that follow from the seed
-            args = ("lab", "up", "--mixed", mixed, "--boot-seconds", "0.1", "--seed", f"{seed}/{attempt}", *extra)
+            args = (
+                "lab",
+                "up",
+                "--mixed",
+                mixed,
+                "--boot-seconds",
+                "0.1",
+                "--seed",
+                f"{seed}/{attempt}",
+                *extra,
+            )
             done = self.cto(*args)
             if done.returncode == 0:
                 return
@@ -282,23 +300,29 @@ class Case(ProgramHome):
 
     def smudge(self) -> None:
         """One byte in the first sector: the disk holds nothing, but is not blank, so that wiping it shows."""
-        import asyncio
+        self.ssh("printf x | dd of=/dev/nvme0n1 bs=1 conv=notrunc,fsync status=none")
 
-        from controller.app.context import target_of
-
+    def ssh(self, command: str) -> None:
+        """As somebody at the machine would, with the controller's own key."""
         with open_services(self.home) as services:
             row = services.store.node(self.name)
             assert row is not None
 
-            async def write() -> None:
+            async def run() -> None:
                 try:
-                    command = "printf x | dd of=/dev/nvme0n1 bs=1 conv=notrunc,fsync status=none"
                     done = await services.ssh.run(target_of(row), command)
                     assert done.status == 0, done.stderr
                 finally:
                     await services.aclose()
 
-            asyncio.run(write())
+            asyncio.run(run())
+
+    def power(self, action: str) -> None:
+        client.command(self.lab, {"op": "power", "machine": self.name, "action": action})
+
+    def await_bootstrap(self) -> None:
+        """Until the bootstrap environment shows a key."""
+        until(lambda: self.machine(self.name).host_key, "the bootstrap environment")
 
     def effect(self) -> "Effects":
         return self.effects(self.name)
@@ -361,7 +385,16 @@ MUTATING = ("dd of=", "efibootmgr -", "wipefs", "mkfs", "sgdisk", "systemctl reb
 
 def mutations(events: list[dict[str, Any]]) -> list[str]:
     """Every command or call in the log that changes a machine, however often."""
-    calls = ("ApplyConfiguration", "Bootstrap", "Reset", "Reboot", "BlockDeviceWipe", "Upgrade", "Rollback", "Shutdown")
+    calls = (
+        "ApplyConfiguration",
+        "Bootstrap",
+        "Reset",
+        "Reboot",
+        "BlockDeviceWipe",
+        "Upgrade",
+        "Rollback",
+        "Shutdown",
+    )
     found = []
     for event in events:
         if event["event"] == "command" and _changes(event["argv"]):
@@ -381,6 +414,11 @@ def _changes(argv: list[str]) -> bool:
     if argv[0] == "efibootmgr":
         return argv[1:] not in ([], ["-v"])
     return argv[0] == "systemctl" and "reboot" in argv
+
+
+def run_demo(home: Path) -> Done:
+    """`cto demo --once`, which makes a lab and a home of its own."""
+    return ProgramHome(home).cto("demo", "--once", "--output", "json", timeout=240)
 
 
 @contextmanager

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import click
 
-from controller.cli.base import App, F, Noun, complete_clusters, pass_app
+from controller.cli.base import (
+    App,
+    F,
+    Noun,
+    complete_clusters,
+    load_site_files,
+    pass_app,
+    read_text,
+    site_files,
+)
 from controller.cli.base import command as verb
 from controller.cli.output import document, plain
 from controller.cli.text import clean, clean_block
@@ -131,6 +140,37 @@ def write_new(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+@verb("adopt", example="cto cluster adopt berlin -f site.yaml --secrets secrets.yaml")
+@click.argument("name")
+@site_files
+@click.option(
+    "--secrets",
+    "bundle",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Its secrets bundle, as `talosctl gen secrets` wrote it.",
+)
+@pass_app
+def adopt(app: App, name: str, files: tuple[Path, ...], bundle: Path) -> None:
+    """Take over a Talos cluster that exists. Its nodes are only read; nothing on them is changed."""
+    from controller.app.adopt import adopt as take_over
+    from controller.cli.loop import on_loop
+
+    resolved, text = load_site_files(app, files), read_text(bundle)
+    with app.services() as services:
+        done = on_loop(
+            services,
+            lambda: take_over(services, resolved.fleet, name, text, where=str(bundle), actor=app.actor()),
+        )
+    if app.json:
+        found = [{"name": each.name, "talos": each.talos} for each in done.nodes]
+        document({"cluster": name, "nodes": found, "notes": done.notes})
+        return
+    click.echo(f"{name}: taken over with {len(done.nodes)} nodes, which were only read")
+    for note in done.notes:
+        click.echo(f"  note: {clean(note, 200)}")
+
+
 cluster = Noun("cluster", help="Show clusters; fetch kubeconfig and talosconfig.").add(
-    show, kubeconfig, talosconfig
+    show, adopt, kubeconfig, talosconfig
 )

@@ -1,14 +1,17 @@
 """`cto demo`: two simulated sites become two clusters while you watch. Shows; `controller.app.demo` does."""
 
 import json
+import shlex
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import click
 
 from controller.cli.base import App, command, pass_app
 from controller.cli.loop import on_loop
-from controller.cli.output import document, human_seconds
+from controller.cli.output import document, human_seconds, table
 from controller.cli.progress import follower
 from web.ports import EXIT_DONE, EXIT_NODE
 
@@ -40,13 +43,13 @@ def demo(app: App, once: bool, stop: bool, port: int) -> int:
     app.home = home
     try:
         result = _provision(app)
+        if result.worked and not once and not app.json:
+            _what_now(str(home), start_page(home, port))
     except BaseException:
         stop_demo(home)
         raise
     if once or not result.worked:
         stop_demo(home)
-    elif not app.json:
-        _what_now(str(home), start_page(home, port))
     if app.json:
         click.echo(json.dumps(result.to_dict(), separators=(",", ":")))
     return EXIT_DONE if result.worked else EXIT_NODE
@@ -96,23 +99,26 @@ def _provision(app: App) -> Any:
 
 
 def _plan_in_brief(plan: dict[str, Any]) -> None:
-    for node in plan["nodes"]:
-        disk = node["disk"]
-        where = f"{disk['model']} ({disk['reason']})" if disk else "no disk"
-        click.echo(
-            f"  {node['site']:<10} {node['name']:<14} {node['role']:<13} {node['profile']:<18} → {where}"
-        )
+    table(
+        ("SITE", "NODE", "ROLE", "HARDWARE", "DISK"),
+        [
+            (n["site"], n["name"], n["role"], n["profile"], n["disk"]["model"] if n["disk"] else "none")
+            for n in plan["nodes"]
+        ],
+    )
+    click.echo()
 
 
 def _what_now(home: str, url: str) -> None:
     click.echo(f"\nThe fleet is live at {click.style(url, bold=True)}\n")
     click.echo("Try next:")
-    click.echo(f'  export CTO_HOME={home} PATH="$PWD/.venv/bin:$PATH"')
+    programs = Path(sys.executable).parent
+    click.echo(f'  export CTO_HOME={shlex.quote(home)} PATH={shlex.quote(str(programs))}:"$PATH"')
     for text, why in (
         ("cto status", "the fleet at a glance"),
-        ("cto plan -f $CTO_HOME/lab/site.yaml", "nothing to do, and it says so"),
+        ('cto plan -f "$CTO_HOME/lab/site.yaml"', "nothing to do, and it says so"),
         ("cto lab status", "the simulated machines"),
         ("cto events --follow", "what happens, as it happens"),
         ("cto demo --stop", "end the page and the lab"),
     ):
-        click.echo(f"  {text:<40} {why}")
+        click.echo(f"  {text:<42} {why}")

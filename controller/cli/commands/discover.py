@@ -62,4 +62,7 @@ def _end(found: Sequence[Any]) -> None:
             "  → compare the KEY words on a machine's screen: cto node add NAME --address A --confirm-words"
         )
     else:
-        click.echo("  → is the machine started from our image, on this network? see cto doctor for multicast")
+        click.echo(
+            "  → only machines that wait to be installed announce themselves;"
+            " is one on this network? for multicast see cto doctor"
+        )

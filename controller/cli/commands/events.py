@@ -11,6 +11,7 @@ from web.fleet import latest_events
 from web.ports import EventView, Queries
 
 _POLL_SECONDS = 0.25
+_KIND_WIDTH = 13  # of most of them
 
 
 @command("events", example="cto events --follow --node berlin-cp-1")
@@ -56,4 +57,5 @@ def show(app: App, event: EventView) -> None:
         return
     at = clean(event.at, 32).replace("T", " ")[:19]
     kind = click.style(clean(event.kind, 40), bold=True)
-    click.echo(f"{at}  {kind}  {clean(event.subject, 80)}  {clean(event.message)}")
+    pad = " " * (_KIND_WIDTH - len(clean(event.kind, 40)))
+    click.echo(f"{at}  {kind}{pad}  {clean(event.subject, 80):<24}  {clean(event.message)}".rstrip())

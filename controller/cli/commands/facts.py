@@ -14,6 +14,7 @@ from controller.cli.loop import on_loop
 from controller.cli.output import document, human_bytes, line
 from controller.cli.text import clean, clean_block
 from inventory.errors import FleetError, OperatorError
+from inventory.lifecycle import NodeState
 from web import present
 from web.ports import EXIT_DONE, EXIT_NODE, EXIT_PARTLY
 
@@ -25,18 +26,27 @@ def gather(app: App, /, **chosen: tuple[str, ...]) -> int:
     """Ask machines what they are, one round trip each, and keep the answer."""
     with app.services() as services:
         rows = [services.store.node(view.name) for view in pick(services.queries.nodes(), **chosen)]
-        pinned = [row for row in rows if row is not None and row.host_key]
+        pinned = [row for row in rows if row is not None and not _left_out(row)]
         for row in rows:
-            if row is not None and not row.host_key and not app.json:
-                click.echo(f"{clean(row.name)}: left out, its host key is not pinned", err=True)
+            if row is not None and (why := _left_out(row)) and not app.json:
+                click.echo(f"{clean(row.name)}: left out, {why}", err=True)
         if not pinned:
             raise OperatorError(
-                "no pinned machine among them", fix="pin one: cto node add NAME --address A --confirm-words"
+                "none of these can be asked: facts come by SSH, from pinned machines that do not run Talos",
+                fix="pin one: cto node add NAME --address A --confirm-words;"
+                " or see what is known: cto facts show NAME",
             )
         good = on_loop(services, lambda: _gather(app, services, pinned))
     if good == len(pinned):
         return EXIT_DONE
     return EXIT_PARTLY if good else EXIT_NODE
+
+
+def _left_out(row: Any) -> str:
+    """Why a machine is not asked; empty if it is."""
+    if row.state in (NodeState.BOOTING, NodeState.JOINED, NodeState.CLEANED, NodeState.READY):
+        return "it runs Talos, which has no SSH"
+    return "" if row.host_key else "its host key is not pinned"
 
 
 async def _gather(app: App, services: Any, rows: Sequence[Any]) -> int:
@@ -166,10 +176,10 @@ def read_facts(path: Path) -> Any:
 
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        what = f"can't be read as JSON: {error}"
+        return Facts.from_dict(data["body"] if isinstance(data, dict) and "body" in data else data)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        what = f"these are no facts as JSON: {clean(error, 160)}"
         raise OperatorError(what, where=str(path), fix="use cto facts show NAME --output json") from error
-    return Facts.from_dict(data["body"] if isinstance(data, dict) and "body" in data else data)
 
 
 facts = Noun("facts", help="Gather, show and compare what machines are.").add(gather, show, diff)

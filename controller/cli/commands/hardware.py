@@ -7,7 +7,7 @@ import click
 from controller.cli.base import App, Noun, pass_app
 from controller.cli.base import command as verb
 from controller.cli.output import document, table
-from controller.cli.text import clean
+from controller.cli.text import clean, clean_block
 
 
 @verb("list", example="cto hardware list")
@@ -49,11 +49,12 @@ def list_(app: App) -> None:
 def match(app: App, path: Path) -> None:
     """Say which profile fits, how well, and why."""
     from controller.cli.commands.facts import read_facts
-    from facts.hardware import load_profiles
+    from facts.hardware import load_profiles, report
     from facts.hardware import match as find
     from facts.machine_model import hardware as model_of
 
-    found = find(model_of(read_facts(path)), load_profiles())
+    machine = model_of(read_facts(path))
+    found = find(machine, load_profiles())
     if app.json:
         document(
             {
@@ -61,6 +62,7 @@ def match(app: App, path: Path) -> None:
                 "score": found.score,
                 "reasons": found.reasons,
                 "warnings": found.warnings,
+                "report": report(machine) if found.profile.generic else "",
             }
         )
         return
@@ -69,6 +71,9 @@ def match(app: App, path: Path) -> None:
         click.echo(f"  {clean(reason)}")
     for warning in found.warnings:
         click.echo(f"  {click.style('warning:', fg='yellow')} {clean(warning)}")
+    if found.profile.generic:
+        click.echo("\nNo profile knows this machine. What a profile of its own would be written from:\n")
+        click.echo(clean_block(report(machine)))
 
 
 hardware = Noun("hardware", help="Hardware profiles, and which one fits.").add(list_, match)

@@ -1,6 +1,7 @@
 """`cto lab`: simulated machines to practise on, faults included. The simulation itself is `iso.lab`."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import click
 
 from controller.cli.base import App, Noun, pass_app
 from controller.cli.base import command as verb
+from controller.cli.commands.validate import count
 from controller.cli.output import document, plain, table
 from controller.cli.text import clean
 from inventory.errors import OperatorError
@@ -52,7 +54,8 @@ def up(
         document({"pid": info.pid, "machines": len(info.machines), "site_file": str(file)})
         return
     click.echo(
-        f"{len(info.machines)} machines at {len(counts)} sites (pid {info.pid})\n  → cto apply -f {file}"
+        f"{count(len(info.machines), 'machine')} at {count(len(counts), 'site')} (pid {info.pid})\n"
+        f"  → cto apply -f {shlex.quote(str(file))}"
     )
 
 
@@ -123,27 +126,60 @@ def _console(machine: Any) -> str:
     return clean_block(machine.console)
 
 
+def _kinds(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    from iso.lab.faults import KINDS
+
+    return [kind for kind in KINDS if kind.startswith(incomplete)]
+
+
 @verb(
     "fault",
-    example="cto lab fault kn-cp-1 power-cut --set after=1000000\ncto lab fault kn-w-1 slow --times 5",
+    example="cto lab fault kn-cp-1 power-cut --set bytes=1000000\ncto lab fault kn-w-1 slow --times 5",
 )
 @click.argument("machine")
-@click.argument("kind", type=click.Choice(["slow", "drop", "refuse", "lie", "power-cut", "never-come-back"]))
-@click.option("--times", type=click.IntRange(1), default=1, show_default=True, help="How often.")
+@click.argument("kind", shell_complete=_kinds)
+@click.option(
+    "--times", type=click.IntRange(0), default=1, show_default=True, help="How often; 0: until clear."
+)
 @click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="Details of the fault.")
 @pass_app
 def fault(app: App, machine: str, kind: str, times: int, options: tuple[str, ...]) -> None:
-    """Tell a simulated machine to fail."""
-    from iso.lab import client
+    """Tell a simulated machine to fail in the way KIND names; a wrong KIND lists all of them."""
+    from iso.lab.faults import KINDS
 
-    _info(app)
-    order = {"op": "fault", "machine": machine, "kind": kind, "times": times, "options": _options(options)}
-    with app.services() as services:
-        answer = client.command(services.home.root, order)
+    if kind not in KINDS:
+        listed = "\n".join(f"  {name:<16} {what}" for name, what in KINDS.items())
+        raise OperatorError(f"the lab knows no fault {kind!r}", fix=f"choose one of:\n{listed}")
+    details = _options(options)
+    order = {"op": "fault", "machine": machine, "kind": kind, "times": times, "options": details}
+    answer = _order(app, order)
+    if app.json:
+        document(plain(answer))
+        return
+    lasting = times == 0 or kind == "spoof"  # an announcement is not used up
+    often = "until cleared" if lasting else "once" if times == 1 else f"{times} times"
+    click.echo(f"{clean(machine)}: {kind}, {often}\n  → take it back: cto lab clear {clean(machine)}")
+
+
+@verb("clear", example="cto lab clear kn-cp-1\ncto lab clear kn-cp-1 refuse")
+@click.argument("machine")
+@click.argument("kind", required=False, default="", shell_complete=_kinds)
+@pass_app
+def clear(app: App, machine: str, kind: str) -> None:
+    """Take back the faults of a simulated machine, or only those of one KIND."""
+    answer = _order(app, {"op": "clear", "machine": machine, "kind": kind})
     if app.json:
         document(plain(answer))
     else:
-        click.echo(f"{clean(machine)} will {kind} {times} time(s)")
+        click.echo(f"{clean(machine)}: {len(answer.get('faults', ()))} faults left")
+
+
+def _order(app: App, order: dict[str, Any]) -> Any:
+    from iso.lab import client
+
+    _info(app)
+    with app.services() as services:
+        return client.command(services.home.root, order)
 
 
 def _options(texts: Sequence[str]) -> dict[str, Any]:
@@ -170,4 +206,4 @@ def _info(app: App) -> Any:
     return found
 
 
-lab = Noun("lab", help="Simulated machines to practise on.").add(up, down, status, fault)
+lab = Noun("lab", help="Simulated machines to practise on.").add(up, down, status, fault, clear)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from controller.cli.base import App, command, load_site_files, pass_app, selection, selectors, site_files
+from controller.cli.commands.validate import count
 from controller.cli.loop import on_loop
 from controller.cli.output import COLORS, document, human_bytes, human_seconds
 from controller.cli.text import clean, clean_block
@@ -50,11 +51,11 @@ def show(plan: Mapping[str, Any]) -> None:
             _cluster(cluster)
     for warning in plan["warnings"]:
         click.echo(f"{click.style('warning:', fg='yellow')} {clean_block(warning)}")
-    if idle:
-        click.echo(f"Nothing to do for {len(idle)} of {len(plan['nodes'])} nodes.")
     if not plan["changes"] and not plan["refused"]:
-        click.echo("Nothing to do.")
+        click.echo(f"Nothing to do: {count(len(plan['nodes']), 'node')} as the site files say.")
         return
+    if idle:
+        click.echo(f"Nothing to do for {len(idle)} of {count(len(plan['nodes']), 'node')}.")
     seconds = human_seconds(plan["expected_seconds"])
     refused = f", {plan['refused']} refused" if plan["refused"] else ""
     digest = clean(plan["digest"])[:12]
@@ -70,7 +71,8 @@ def _node(node: Mapping[str, Any]) -> None:
     click.echo(f"{head}: {change} ({clean(node['role'])}, now {clean(node['state'])})")
     if node["disk"]:
         _disk(node["disk"])
-    image = " ".join(part for part in (clean(node["talos"]), clean(node["image"], 120)) if part)
+    held = f"sha256 {node['image_sha256'][:16]} pinned" if node["image_sha256"] else ""
+    image = " ".join(part for part in (clean(node["talos"]), clean(node["image"], 120), clean(held)) if part)
     for label, value in (
         ("image", image),
         ("profile", node["profile"]),

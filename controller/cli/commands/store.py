@@ -7,6 +7,7 @@ import click
 from controller.cli.base import App, Noun, assume_yes, confirm, pass_app, read_text
 from controller.cli.base import command as verb
 from controller.cli.output import document, plain
+from inventory.errors import OperatorError
 
 
 @verb("backup", example="cto store backup /media/usb/fleet-2026-11-25.backup")
@@ -14,6 +15,8 @@ from controller.cli.output import document, plain
 @pass_app
 def backup(app: App, path: Path) -> None:
     """Write a consistent copy of the store while it is in use."""
+    if not path.absolute().parent.is_dir():  # a stick that is not mounted must not become a folder here
+        raise OperatorError("there is no such folder", where=str(path.parent), fix="make or mount it first")
     with app.services() as services:
         manifest = services.store.backup(path)
     if app.json:
@@ -41,6 +44,11 @@ def restore(app: App, path: Path, key_file: Path | None, yes: bool) -> None:
     from controller.store.secretbox import SealKey
 
     home = Home.locate(app.home, environ=app.environ)
+    if key_file is None and not home.key.exists():
+        fix = "pass what `cto key export` wrote: --key FILE"
+        raise OperatorError(
+            "the key that opens this backup's secrets is not here", where=str(home.key), fix=fix
+        )
     confirm(f"Replace the store in {home.root} by {path}? The old one is kept aside.", yes=yes)
     key = SealKey.from_text(read_text(key_file), where=str(key_file)) if key_file else None
     done = Store.restore(path, home, now=app.now, key=key, actor=app.actor())

@@ -1,7 +1,7 @@
-"""The gRPC server of one lab Talos: TLS, who may call what, and the routing of calls.
+"""The gRPC server of one lab Talos: TLS, authorization, and the routing of calls.
 
-What the calls do is in `machine_calls` and `storage_calls`. Calls of the Talos API that the lab lacks answer
-Unimplemented, and so does proxying to other nodes (`node`/`nodes` metadata).
+What the calls do is in the modules named `…_calls`, who may call them in `permissions`. Calls of the Talos
+API that the lab lacks answer Unimplemented, and so does proxying to other nodes (`node`/`nodes` metadata).
 """
 
 import ssl
@@ -14,23 +14,17 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Server
 
 from facts.talos.messages import message, method, wire
-from iso.lab.talos import pki
+from iso.lab.talos import permissions, pki
+from iso.lab.talos.etcd_calls import EtcdCalls
 from iso.lab.talos.machine_calls import MachineCalls
+from iso.lab.talos.permissions import COSI, IMAGE, LIFECYCLE, MACHINE, STORAGE
 from iso.lab.talos.storage_calls import StorageCalls
+from iso.lab.talos.upgrade_calls import UpgradeCalls
+from iso.lab.talos.watch_calls import WatchCalls
 
 if TYPE_CHECKING:
     from iso.lab.talos.instance import TalosInstance
 
-_SERVICE = "/machine.MachineService/"
-_STORAGE = "/storage.StorageService/"
-_COSI = "/cosi.resource.State/"
-_ADMIN = {
-    *(f"{_SERVICE}{name}" for name in ("ApplyConfiguration", "Bootstrap", "Kubeconfig", "Read", "Reset")),
-    f"{_STORAGE}BlockDeviceWipe",
-}
-_OPERATOR = {f"{_SERVICE}Reboot", f"{_SERVICE}Shutdown"}
-# Maintenance mode, 1.13: what a reader may call, and these two.
-_MAINTENANCE = {f"{_SERVICE}ApplyConfiguration", f"{_STORAGE}BlockDeviceWipe"}
 # (streams requests, streams responses) → grpclib's word for it
 _CARDINALITY = {(one.client_streaming, one.server_streaming): one for one in Cardinality}
 
@@ -79,10 +73,13 @@ class ApiServer:
             await self._server.wait_closed()
 
     async def _authorize(self, event: RecvRequest) -> None:
-        path = event.method_name
+        path, minor = event.method_name, self._instance.release.minor
+        refused = permissions.missing(path, minor)
+        if refused is None and self._maintenance:
+            refused = permissions.maintenance(path, minor)
+        if refused is not None:
+            raise GRPCError(*refused)
         if self._maintenance:
-            if path in (_ADMIN | _OPERATOR) - _MAINTENANCE:
-                raise GRPCError(Status.PERMISSION_DENIED, "not authorized")
             return
         if "node" in event.metadata or "nodes" in event.metadata:
             raise GRPCError(Status.UNIMPLEMENTED, "the lab's nodes do not proxy; ask the node itself")
@@ -91,17 +88,8 @@ class ApiServer:
             raise GRPCError(
                 Status.PERMISSION_DENIED, "bad certificate: extended key usage must be clientAuth"
             )
-        roles = pki.organizations(event.peer.cert())
-        if not roles & _allowed(path):
+        if not pki.organizations(event.peer.cert()) & permissions.roles(path):
             raise GRPCError(Status.PERMISSION_DENIED, "not authorized")
-
-
-def _allowed(path: str) -> set[str]:
-    if path in _ADMIN:
-        return {"os:admin"}
-    if path in _OPERATOR:
-        return {"os:admin", "os:operator"}
-    return {"os:admin", "os:operator", "os:reader"}
 
 
 class _Routes:
@@ -111,27 +99,7 @@ class _Routes:
         self._node = instance
 
     def __mapping__(self) -> Mapping[str, Handler]:
-        machine, storage = MachineCalls(self._node), StorageCalls(self._node)
-        unary: dict[str, Unary] = {
-            f"{_SERVICE}Version": machine.version,
-            f"{_SERVICE}Hostname": machine.hostname,
-            f"{_SERVICE}ServiceList": machine.service_list,
-            f"{_SERVICE}ApplyConfiguration": machine.apply_configuration,
-            f"{_SERVICE}Bootstrap": machine.bootstrap,
-            f"{_SERVICE}EtcdMemberList": machine.etcd_member_list,
-            f"{_SERVICE}EtcdStatus": machine.etcd_status,
-            f"{_SERVICE}Reset": machine.reset,
-            f"{_SERVICE}Reboot": machine.reboot,
-            f"{_SERVICE}Shutdown": machine.shutdown,
-            f"{_STORAGE}Disks": storage.disks,
-            f"{_STORAGE}BlockDeviceWipe": storage.block_device_wipe,
-            f"{_COSI}Get": storage.get,
-        }
-        streamed: dict[str, Streamed] = {
-            f"{_SERVICE}Kubeconfig": machine.kubeconfig,
-            f"{_SERVICE}Read": machine.read,
-            f"{_COSI}List": storage.list,
-        }
+        unary, streamed = _calls(self._node)
         table = {path: self._handler(path, _one(call)) for path, call in unary.items()}
         table |= {path: self._handler(path, _many(call)) for path, call in streamed.items()}
         # grpclib answers an unknown method without a content type, which clients don't read as Unimplemented.
@@ -166,6 +134,51 @@ class _Routes:
         options = self._node.machine.faults.take("slow", call)
         if options is not None:
             await self._node.shared.clock.sleep(float(options.get("seconds", 0)))
+
+
+def _calls(node: "TalosInstance") -> tuple[dict[str, Unary], dict[str, Streamed]]:
+    """What the lab's Talos can do: calls with one answer, and those with a stream of them."""
+    machine, etcd, upgrade = MachineCalls(node), EtcdCalls(node), UpgradeCalls(node)
+    storage, watch = StorageCalls(node), WatchCalls(node)
+    unary: dict[str, Unary] = {
+        f"{MACHINE}Version": machine.version,
+        f"{MACHINE}Hostname": machine.hostname,
+        f"{MACHINE}ApplyConfiguration": machine.apply_configuration,
+        f"{MACHINE}Reset": machine.reset,
+        f"{MACHINE}Reboot": machine.reboot,
+        f"{MACHINE}Shutdown": machine.shutdown,
+        f"{MACHINE}Bootstrap": etcd.bootstrap,
+        f"{MACHINE}EtcdMemberList": etcd.member_list,
+        f"{MACHINE}EtcdStatus": etcd.status,
+        f"{MACHINE}EtcdAlarmList": etcd.alarm_list,
+        f"{MACHINE}EtcdAlarmDisarm": etcd.alarm_disarm,
+        f"{MACHINE}EtcdDefragment": etcd.defragment,
+        f"{MACHINE}EtcdLeaveCluster": etcd.leave,
+        f"{MACHINE}EtcdForfeitLeadership": etcd.forfeit_leadership,
+        f"{MACHINE}EtcdRemoveMemberByID": etcd.remove_member,
+        f"{MACHINE}Upgrade": upgrade.upgrade,
+        f"{MACHINE}Rollback": upgrade.rollback,
+        f"{MACHINE}MetaWrite": upgrade.meta_write,
+        f"{MACHINE}MetaDelete": upgrade.meta_delete,
+        f"{MACHINE}ServiceList": watch.service_list,
+        f"{MACHINE}ServiceRestart": watch.service_restart,
+        f"{STORAGE}Disks": storage.disks,
+        f"{STORAGE}BlockDeviceWipe": storage.block_device_wipe,
+        f"{COSI}Get": storage.get,
+    }
+    streamed: dict[str, Streamed] = {
+        f"{MACHINE}Kubeconfig": machine.kubeconfig,
+        f"{MACHINE}Read": machine.read,
+        f"{MACHINE}EtcdSnapshot": etcd.snapshot,
+        f"{MACHINE}Events": watch.events,
+        f"{MACHINE}Logs": watch.logs,
+        f"{MACHINE}Dmesg": watch.dmesg,
+        f"{LIFECYCLE}Upgrade": upgrade.lifecycle_upgrade,
+        f"{IMAGE}Pull": upgrade.pull,
+        f"{IMAGE}List": upgrade.images,
+        f"{COSI}List": storage.list,
+    }
+    return unary, streamed
 
 
 class _Unanswered:

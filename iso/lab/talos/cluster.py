@@ -1,7 +1,7 @@
 """What the nodes of one lab cluster know of each other: etcd membership, Kubernetes nodes.
 
 Stands for etcd, discovery and the network between the nodes. Holds no data of etcd and elects no leader
-by raft: the leader is the first running voter.
+by raft: the first running voter leads until it stops or forfeits.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ class Member:
     address: str
     learner: bool = True
     running: bool = False
+    lost: bool = False  # its disk was wiped: it can never come back, but the others still count it
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class KubeNodeState:
     labels: Mapping[str, str] = field(default_factory=dict)
     ready: bool = False
     unschedulable: bool = False
+    cordoned_by_talos: bool = False  # for an upgrade: Talos takes it back by itself
     uid: str = ""
     revision: int = 1
 
@@ -57,6 +59,11 @@ class Cluster:
         self.members: dict[int, Member] = {}
         self.term = 0  # rises with every change of the membership
         self.replicas: dict[int, Callable[[], None]] = {}  # by member: writes the membership to its disk
+        self.sick: dict[int, Callable[[], bool]] = {}  # by member: does it run, but badly?
+        self.alarms: dict[int, str] = {}  # by member: NOSPACE, CORRUPT
+        self.raft_term = 1
+        self._leader = 0
+        self.upgrading = False  # the lock that legacy upgrades of control planes take in etcd
         self.nodes: dict[str, KubeNodeState] = {}
         self.joining = asyncio.Lock()  # etcd takes one learner at a time
         self.api_servers = 0  # kube-apiservers that serve now
@@ -73,7 +80,41 @@ class Cluster:
 
     @property
     def leader(self) -> int:
-        return next((one.id for one in self.members.values() if one.running and not one.learner), 0)
+        """Its member id; 0 without a quorum."""
+        if not self.has_quorum():
+            return 0
+        voters = [one.id for one in self.members.values() if one.running and not one.learner]
+        if self._leader not in voters:
+            self._elect(voters[0])
+        return self._leader
+
+    def forfeit(self, id_: int) -> int:
+        """Another running voter leads from now on: its id. 0: `id_` did not lead, or nobody else can."""
+        others = [
+            one.id for one in self.members.values() if one.running and not one.learner and one.id != id_
+        ]
+        if self.leader != id_ or not others:
+            return 0
+        self._elect(others[0])
+        return others[0]
+
+    def _elect(self, id_: int) -> None:
+        self._leader = id_
+        self.raft_term += 1
+
+    def why_no_upgrade(self) -> str:
+        """What the legacy upgrade call checks before it takes a control plane down."""
+        if len(self.members) == 2:
+            return "etcd member count is 2: the upgrade would lose quorum"
+        for member in self.members.values():
+            if not member.running or member.learner:
+                return f"etcd member {member.id:016x} ({member.hostname}) is not started"
+            if self.unhealthy(member):
+                return f"etcd member {member.id:016x} ({member.hostname}) is not healthy"
+        return ""
+
+    def unhealthy(self, member: Member) -> bool:
+        return member.id in self.sick and self.sick[member.id]()
 
     def add_member(self, hostname: str, address: str, *, learner: bool) -> Member:
         member = Member(random_id(), hostname, address, learner)
@@ -85,9 +126,20 @@ class Cluster:
         self.replicate()
 
     def remove_member(self, id_: int) -> None:
-        self.members.pop(id_, None)
-        self.replicas.pop(id_, None)
+        for table in (self.members, self.replicas, self.sick, self.alarms):
+            table.pop(id_, None)
         self.replicate()
+
+    def lose(self, id_: int) -> None:
+        """The data of a member is gone. Once that is so for all of them, the cluster is, too."""
+        if id_ in self.members:
+            self.members[id_].running, self.members[id_].lost = False, True
+            self.replicas.pop(id_, None)
+        if all(member.lost for member in self.members.values()):
+            for table in (self.members, self.replicas, self.sick, self.alarms, self.nodes):
+                table.clear()
+            self.admin = None
+        self.signal.fire()
 
     def replicate(self) -> None:
         """Every running member stores who belongs to the cluster."""

@@ -1,41 +1,49 @@
 """One running lab Talos: from the configuration's source to a ready node, and what it answers meanwhile.
 
 Follows the boot order of Talos (acquire.go, apid, trustd, etcd, kubelet) with short, configurable waits.
-The gRPC surface is `api`, the disks are `storage`, what nodes share is `cluster`.
+The gRPC surface is `api`, the disks are `storage`, upgrades `upgrades`, what nodes share is `cluster`.
 """
 
 import asyncio
-import contextlib
 import uuid
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
+from facts.talos.messages import enum_number, message
 from iso.lab.api import LabDisk, LabMachine
 from iso.lab.kube import KubeServer
 from iso.lab.talos import pki, storage
 from iso.lab.talos.api import ApiServer
-from iso.lab.talos.cluster import Cluster, KubeNodeState, Member
+from iso.lab.talos.bootloader import Meta
+from iso.lab.talos.cluster import Cluster
 from iso.lab.talos.config import MachineConfig
+from iso.lab.talos.etcd import EtcdService
+from iso.lab.talos.journal import Event, Journal, Line
+from iso.lab.talos.kubelet import Kubelet
 from iso.lab.talos.shared import Release, Shared
 from iso.lab.talos.source import ConfigSource
+from iso.lab.talos.upgrades import Upgrades
 
 
 class TalosInstance:
     def __init__(self, shared: Shared, machine: LabMachine, disk: LabDisk, release: Release) -> None:
         self.shared, self.machine, self.disk, self.release = shared, machine, disk, release
         self.boot_id = str(uuid.uuid4())
-        self.stage = "booting"
-        self.services: dict[str, str] = {"machined": "Running/healthy", "containerd": "Running/healthy"}
+        self.events: Journal[Event] = Journal()
+        self.lines: Journal[Line] = Journal()
+        self.services = {"machined": "Running/healthy", "containerd": "Running/healthy"}
         self.config: MachineConfig | None = None
         self.cluster: Cluster | None = None
-        self.member: Member | None = None
-        self.node: KubeNodeState | None = None
+        self.etcd = EtcdService(self)
+        self.upgrades = Upgrades(self)
+        self.kubelet = Kubelet(self)
+        self.meta = Meta(disk)
         self.source = ConfigSource(shared, machine, disk, release)
+        self._stage = "booting"
         self._delivered: asyncio.Future[MachineConfig] | None = None
         self._api: ApiServer | None = None
         self._kube: KubeServer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._stopped = False
 
     def start(self) -> None:
         self.spawn(self._boot())
@@ -51,18 +59,14 @@ class TalosInstance:
             self.machine.log("talos-crash", error=f"{type(error).__name__}: {error}")
 
     async def stop(self) -> None:
-        self._stopped = True
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._close_servers()
-        if self.member is not None and self.cluster is not None:
-            self.member.running = False
-            self.cluster.replicas.pop(self.member.id, None)
-        if self.node is not None and self.cluster is not None:
-            self.node.ready = False
-            self.cluster.touch(self.node)
+        self.etcd.stop()
+        self.kubelet.stop()
+        self.upgrades.stop()
         self.shared.left(self)
         self.shared.signal.fire()
 
@@ -77,18 +81,19 @@ class TalosInstance:
     # Boot
 
     async def _boot(self) -> None:
+        await self.upgrades.boot()
         config = await self._acquire()
         self.stage = "booting"
         self.adopt(config)
         self.machine.log("talos-configured", hostname=self.hostname, type=config.section("machine")["type"])
         await self._serve_api(config)
         if config.control_plane:
-            self.services["etcd"] = "Preparing/unknown"
-            await self._run_etcd(config)
+            await self.etcd.run(config)
             await self._serve_kube(config)
-        await self._run_kubelet(config)
+        await self.kubelet.run(config)
         self.stage = "running"
-        self.shared.signal.fire()
+        await self.kubelet.settle(config)
+        self.upgrades.settled()
 
     async def _acquire(self) -> MachineConfig:
         stored = await self.source.stored()
@@ -127,7 +132,7 @@ class TalosInstance:
             self._delivered.set_result(config)
 
     async def _serve_api(self, config: MachineConfig) -> None:
-        self.services["apid"] = "Waiting/unknown"
+        self.service("apid", "Waiting/unknown")
         if not config.control_plane:
             # A worker's certificate is signed by trustd on a control plane.
             await self.shared.signal.until(lambda: self.shared.issuer(config) is not None)
@@ -141,81 +146,70 @@ class TalosInstance:
         context = pki.server_context(pair, client_ca=config.ca_crt, alpn="h2")
         self._api = ApiServer(self, maintenance=False)
         await _whole(self._api.start(context))
-        self.services["apid"] = "Running/healthy"
+        self.service("apid", "Running/healthy")
         if config.control_plane:
-            self.services["trustd"] = "Running/healthy"
+            self.service("trustd", "Running/healthy")
             self.shared.serves(self)
-        self.services["kubelet"] = "Preparing/unknown"
-        self.shared.signal.fire()
-
-    async def _run_etcd(self, config: MachineConfig) -> None:
-        cluster = self._cluster(config)
-        etcd = (storage.read_record(self.disk, "EPHEMERAL") or {}).get("etcd")
-        if etcd is not None:
-            cluster.restore(etcd)
-            if etcd["id"] not in cluster.members:
-                self.services["etcd"] = "Failed/unhealthy"  # it was removed: its data is of no use
-                await asyncio.Event().wait()
-            self._belong(cluster, cluster.members[etcd["id"]])
-        else:
-            await self.shared.signal.until(lambda: self.member is not None or cluster.bootstrapped)
-        async with contextlib.AsyncExitStack() as joining:
-            if self.member is None:
-                await joining.enter_async_context(cluster.joining)
-                self._belong(cluster, cluster.add_member(self.hostname, self.machine.address, learner=True))
-                cluster.replicate()
-            await self._start_etcd(cluster, etcd["id"] if etcd else 0)
-        self.machine.log("etcd-running")
-        self.shared.signal.fire()
-
-    async def _start_etcd(self, cluster: Cluster, known: int) -> None:
-        await self.shared.clock.sleep(self.shared.timings.etcd)
-        # Looked up by id: a membership read meanwhile from another disk made new objects.
-        member = self.member = cluster.members[known] if known else self.member
-        if member is None:
-            return
-        member.running = True
-        self.services["etcd"] = "Running/healthy"
-        self.shared.signal.fire()
-        if member.learner:
-            await self.shared.clock.sleep(self.shared.timings.promote)
-            cluster.promote(member)
-
-    def _belong(self, cluster: Cluster, member: Member) -> None:
-        """This node holds the etcd data of `member` from now on."""
-        self.member = member
-        disk = self.disk
-        cluster.replicas[member.id] = lambda: storage.write_record(
-            disk, "EPHEMERAL", cluster.as_record(member)
-        )
+        self.service("kubelet", "Preparing/unknown")
 
     async def _serve_kube(self, config: MachineConfig) -> None:
-        cluster = self._cluster(config)
+        cluster = self.cluster_of(config)
         await self.shared.signal.until(cluster.has_quorum)
         await self.shared.clock.sleep(self.shared.timings.kube)
         self._kube = KubeServer(cluster, self.machine, config, self.shared.clock)
         await _whole(self._kube.start())
 
-    async def _run_kubelet(self, config: MachineConfig) -> None:
-        self.services["cri"] = self.services["kubelet"] = "Running/healthy"
-        cluster = self._cluster(config)
-        await self.shared.signal.until(lambda: cluster.api_servers > 0)
-        old = cluster.nodes.get(self.hostname)
-        self.node = KubeNodeState(
-            self.hostname,
-            self.machine.address,
-            config.control_plane,
-            config.kubelet_version,
-            config.node_labels,
-            unschedulable=old.unschedulable if old else False,
-            uid=old.uid if old else str(uuid.uuid4()),
+    # What it tells
+
+    @property
+    def stage(self) -> str:
+        return self._stage
+
+    @stage.setter
+    def stage(self, stage: str) -> None:
+        self._stage = stage
+        self.tell_status()
+
+    def tell_status(self) -> None:
+        """Stage, readiness or conditions changed."""
+        enum = "machine.MachineStatusEvent.MachineStage"
+        event = message("machine.MachineStatusEvent")(
+            stage=enum_number(enum, self._stage.upper().replace("-", "_"))
         )
-        cluster.nodes[self.hostname] = self.node
-        cluster.touch(self.node)
-        await self.shared.clock.sleep(self.shared.timings.ready)
-        if config.cni != "none" and self.machine.faults.take("never-ready") is None:
-            self.node.ready = True
-            cluster.touch(self.node)
+        event.status.ready = self.ready
+        for name, reason in self.unmet().items():
+            event.status.unmet_conditions.add(name=name, reason=reason)
+        self._tell(event)
+        self.shared.signal.fire()
+
+    def service(self, name: str, state: str) -> None:
+        """`state` as in "Running/healthy"."""
+        self.services[name] = state
+        kind, _, health = state.partition("/")
+        self.say(name, f"service is {kind}, health {health}")
+        number = enum_number("machine.ServiceStateEvent.Action", kind.upper())
+        event = message("machine.ServiceStateEvent")(service=name, action=number)
+        event.health.unknown, event.health.healthy = health == "unknown", health == "healthy"
+        self._tell(event)
+        self.shared.signal.fire()
+
+    def sequence(self, name: str, action: str, *, actor: str = "", error: str = "") -> None:
+        """One of Talos' sequences (upgrade, reboot, reset…) starts, stops or fails."""
+        number = enum_number("machine.SequenceEvent.Action", action)
+        event = message("machine.SequenceEvent")(sequence=name, action=number)
+        if error:
+            event.error.message = error
+        self.say("machined", f"{name} sequence: {error or action.lower()}")
+        self._tell(event, actor)
+
+    def phase(self, name: str, *, actor: str) -> None:
+        self._tell(message("machine.PhaseEvent")(phase=name), actor)
+
+    def _tell(self, event: Any, actor: str = "") -> None:
+        self.events.append(Event(self.shared.clock.now(), actor, event))
+
+    def say(self, service: str, text: str) -> None:
+        self.lines.append(Line(service, text))
 
     # What the API asks and orders
 
@@ -224,7 +218,7 @@ class TalosInstance:
         configured = self.config.hostname if self.config else ""
         return configured or "talos-" + self.machine.uuid.replace("-", "")[:6]
 
-    def _cluster(self, config: MachineConfig) -> Cluster:
+    def cluster_of(self, config: MachineConfig) -> Cluster:
         if self.cluster is None:
             self.cluster = self.shared.cluster(config)
         return self.cluster
@@ -243,17 +237,22 @@ class TalosInstance:
 
     def adopt(self, config: MachineConfig) -> None:
         self.config = config
-        self._cluster(config)
-        if self.node is not None:
-            self.node.labels, self.node.version = config.node_labels, config.kubelet_version
+        self.cluster_of(config)
+        self.kubelet.adopt(config)
+
+    @property
+    def ready(self) -> bool:
+        return self.stage == "maintenance" or (self.stage == "running" and not self.unmet())
 
     def unmet(self) -> Mapping[str, str]:
         """Conditions between this node and ready, by name."""
+        if self.stage == "maintenance":
+            return {}
         found: dict[str, str] = {}
         bad = sorted(name for name, state in self.services.items() if state != "Running/healthy")
         if bad:
             found["services"] = "not running: " + ", ".join(bad)
-        if self.node is None or not self.node.ready:
+        if not self.kubelet.ready:
             found["nodeReady"] = f'node "{self.hostname}" is not ready'
         return found
 
@@ -261,26 +260,11 @@ class TalosInstance:
         disabled = self.config is not None and self.config.time_disabled
         return disabled or not self.machine.faults.has("no-time")
 
-    def start_etcd(self) -> None:
-        """Bootstrap: this node is the first member."""
-        if self.cluster is not None and self.config is not None:
-            member = self.cluster.add_member(self.hostname, self.machine.address, learner=False)
-            self._belong(self.cluster, member)
-            self.cluster.replicate()
-            self.machine.log("etcd-bootstrap", member=f"{member.id:016x}")
-
-    def leave_etcd(self) -> None:
-        if self.cluster is not None and self.member is not None:
-            self.cluster.remove_member(self.member.id)
-            self.member = None
-
-    def forget_node(self) -> None:
-        if self.cluster is not None:
-            self.cluster.nodes.pop(self.hostname, None)
-            self.node = None
-
-    def later(self, stage: str, *, off: bool = False) -> None:
+    def later(self, stage: str, *, off: bool = False, actor: str = "") -> None:
         """Go down a moment after the answer was sent."""
+        self.sequence(
+            {"resetting": "reset", "shutting-down": "shutdown"}.get(stage, "reboot"), "START", actor=actor
+        )
         self.stage = stage
         self.spawn(self._go_down(off))
 

@@ -1,5 +1,6 @@
 """The COSI resources that the lab's Talos shows, made afresh at each question."""
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +8,16 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
 from facts.talos.messages import enum_number, message
-from facts.talos.resources import DISCOVERED_VOLUMES, DISKS, MACHINE_STATUS, SPECS, SYSTEM_INFORMATION
+from facts.talos.resources import (
+    DISCOVERED_VOLUMES,
+    DISKS,
+    MACHINE_STATUS,
+    MEMORY_MODULES,
+    PCI_DEVICES,
+    PROCESSORS,
+    SPECS,
+    SYSTEM_INFORMATION,
+)
 from iso.lab.talos.storage import volumes_of
 
 if TYPE_CHECKING:
@@ -34,11 +44,9 @@ def _machine_status(node: "TalosInstance") -> Iterator[Row]:
     spec = _spec(
         MACHINE_STATUS, stage=enum_number("talos.resource.definitions.enums.RuntimeMachineStage", stage)
     )
-    unmet = node.unmet()
-    spec.status.ready = node.stage == "maintenance" or (node.stage == "running" and not unmet)
-    if node.stage != "maintenance":
-        for name, reason in unmet.items():
-            spec.status.unmet_conditions.add(name=name, reason=reason)
+    spec.status.ready = node.ready
+    for name, reason in node.unmet().items():
+        spec.status.unmet_conditions.add(name=name, reason=reason)
     yield "machine", spec
 
 
@@ -84,8 +92,75 @@ def _disks(node: "TalosInstance") -> Iterator[Row]:
 
 
 def _system(node: "TalosInstance") -> Iterator[Row]:
-    spec = _spec(SYSTEM_INFORMATION, uuid=node.machine.uuid, serial_number=node.machine.serial)
-    yield "systeminformation", spec
+    hardware = node.machine.hardware
+    dmi = hardware.dmi if hardware is not None else {}
+    yield (
+        "systeminformation",
+        _spec(
+            SYSTEM_INFORMATION,
+            uuid=node.machine.uuid,
+            serial_number=node.machine.serial,
+            manufacturer=dmi.get("sys_vendor", ""),
+            product_name=dmi.get("product_name", ""),
+            bios_version=dmi.get("bios_version", ""),
+        ),
+    )
+
+
+def _processors(node: "TalosInstance") -> Iterator[Row]:
+    cpu = node.machine.hardware.cpu if node.machine.hardware is not None else None
+    for number in range(cpu.sockets if cpu else 0):
+        if cpu is not None:
+            yield (
+                f"CPU-{number + 1}",
+                _spec(
+                    PROCESSORS,
+                    socket=f"CPU{number + 1}",
+                    manufacturer=cpu.vendor,
+                    product_name=cpu.model,
+                    core_count=cpu.cores,
+                    core_enabled=cpu.cores,
+                    thread_count=cpu.cores * cpu.threads,
+                ),
+            )
+
+
+def _memory(node: "TalosInstance") -> Iterator[Row]:
+    dimms = node.machine.hardware.dimms if node.machine.hardware is not None else None
+    if dimms is None:
+        return
+    number, _, unit = dimms.size.partition(" ")
+    size = int(number) * (1024 if unit == "GB" else 1)  # MiB
+    for slot in range(dimms.count):
+        fields = {"size": size, "device_locator": f"DIMM{slot + 1}", "speed": dimms.speed}
+        yield (
+            f"DIMM-{slot + 1}",
+            _spec(MEMORY_MODULES, **fields, manufacturer=dimms.manufacturer, product_name=dimms.part),
+        )
+
+
+def _pci(node: "TalosInstance") -> Iterator[Row]:
+    for line in node.machine.hardware.pci if node.machine.hardware is not None else ():
+        address, *rest = shlex.split(line)  # as `lspci -Dmmnn` prints it: "Name [id]" three times
+        (kind, kind_id), (vendor, vendor_id), (product, product_id) = (_name_and_id(one) for one in rest[:3])
+        yield (
+            address,
+            _spec(
+                PCI_DEVICES,
+                **{"class": kind},
+                class_id=f"0x{kind_id[:2]}",
+                subclass_id=f"0x{kind_id[2:]}",
+                vendor=vendor,
+                vendor_id=f"0x{vendor_id}",
+                product=product,
+                product_id=f"0x{product_id}",
+            ),
+        )
+
+
+def _name_and_id(text: str) -> tuple[str, str]:
+    name, _, id_ = text.rpartition(" [")
+    return name, id_.rstrip("]")
 
 
 _MAKERS: Mapping[str, Callable[["TalosInstance"], Iterator[Row]]] = {
@@ -93,4 +168,7 @@ _MAKERS: Mapping[str, Callable[["TalosInstance"], Iterator[Row]]] = {
     DISCOVERED_VOLUMES: _volumes,
     DISKS: _disks,
     SYSTEM_INFORMATION: _system,
+    PROCESSORS: _processors,
+    MEMORY_MODULES: _memory,
+    PCI_DEVICES: _pci,
 }

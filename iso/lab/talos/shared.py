@@ -30,6 +30,9 @@ class Timings:
     kube: float = 0.2  # kube-apiserver to start
     ready: float = 0.5  # kubelet registered → Node ready
     down: float = 0.05  # answer sent → reboot ordered
+    drain: float = 0.1  # cordon and drain before a legacy upgrade
+    install: float = 0.2  # the installer
+    layer: float = 0.02  # each step of pulling an image
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,9 @@ import asyncio
 import datetime as dt
 
 from iso.lab.api import LabDisk, LabMachine
-from iso.lab.talos import storage
+from iso.lab.talos import bootloader
 from iso.lab.talos.instance import TalosInstance
 from iso.lab.talos.shared import Clock, Release, Shared, Timings
-
-MARKER = b"lab-talos: "  # in the first 64 KiB of EFI or BOOT: "lab-talos: v1.13.9 talos.config=metal-iso\n"
-_MARKER_WITHIN = 64 << 10
 
 
 class SystemTime:
@@ -36,23 +33,8 @@ class TalosWorld:
 
     async def boot(self, machine: LabMachine, disk: LabDisk) -> TalosInstance:
         """Raises NotBootable. Returns at once; the instance goes on booting by itself."""
-        storage.check_bootable(disk)
-        instance = TalosInstance(self._shared, machine, disk, self._release_on(disk))
-        machine.log("talos-boot", version=instance.release.tag, disk=disk.name)
+        release = bootloader.read(disk, self._release).booted
+        instance = TalosInstance(self._shared, machine, disk, release)
+        machine.log("talos-boot", version=release.tag, disk=disk.name)
         instance.start()
         return instance
-
-    def _release_on(self, disk: LabDisk) -> Release:
-        """What the image says of itself; STATE remembers it once the half with the marker is gone."""
-        table = storage.check_bootable(disk)
-        for name in ("EFI", "BOOT"):
-            part = table.named(name)
-            if part is None:
-                continue
-            head = disk.read(table.offset(part), min(table.size(part), _MARKER_WITHIN))
-            _, found, rest = head.partition(MARKER)
-            if found:
-                words = rest.split(b"\n", 1)[0].decode("ascii", errors="replace").split()
-                return Release(words[0], "talos.config=metal-iso" in words[1:])
-        record = storage.read_record(disk, "STATE")
-        return Release(str(record["version"])) if record else self._release

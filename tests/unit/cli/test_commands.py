@@ -1,7 +1,10 @@
 """Commands over a real store: what they print, as text and as JSON, and their exit codes."""
 
 import json
+import os
 import stat
+import subprocess
+import sys
 import tarfile
 from datetime import UTC, datetime, timedelta
 
@@ -252,6 +255,40 @@ def test_backup_restore_and_key(cto, fleet, tmp_path):
     ran = cto("store", "restore", "b.db", "--key", "cto.key", "--yes", "--output", "json")
     assert ran.code == 0
     assert ran.json["unread"]
+
+
+def test_a_key_export_is_audited_and_works_on_a_fresh_home(cto, make_store, tmp_path):
+    assert cto("key", "export", "--out", "no-such-folder/cto.key").code == 2
+    assert cto("key", "export", "--out", "cto.key").code == 0
+    assert cto("key", "export", "--out", "cto.key").code == 2  # there is one already
+    exported = [event for event in cto("events", "--output", "json").lines if event["kind"] == "KeyExported"]
+    assert len(exported) == 1
+
+
+def test_the_ssh_key_that_machines_let_in_is_printed(cto):
+    shown = cto("key", "ssh")
+    assert shown.out.startswith("ssh-ed25519 ")
+    assert cto("key", "ssh", "--output", "json").json["public_key"] == shown.out.strip()
+
+
+def test_a_backup_does_not_make_folders(cto, fleet, tmp_path):
+    assert cto("store", "backup", "not-mounted/b.db").code == 2
+    assert not (tmp_path / "not-mounted").exists()
+
+
+def test_a_restore_without_the_key_changes_nothing(cto, fleet, tmp_path):
+    assert cto("store", "backup", "b.db").code == 0
+    elsewhere = {"CTO_HOME": str(tmp_path / "elsewhere")}
+    ran = cto("--home", tmp_path / "elsewhere", "store", "restore", "b.db", "--yes", environ=elsewhere)
+    assert ran.code == 2
+    assert "--key" in ran.err
+    assert not (tmp_path / "elsewhere" / "fleet.db").exists()
+
+
+def test_a_closed_stdout_is_no_bug(home):
+    script = f'exec >&-; exec "{sys.executable}" -c "from controller.cli.main import main; main()" status'
+    done = subprocess.run(["/bin/sh", "-c", script], env={**os.environ, "CTO_HOME": str(home)}, check=False)
+    assert done.returncode == 0
 
 
 def test_audit_verify(cto, fleet):

@@ -138,7 +138,7 @@ def test_rich_shows_markup_as_text():
     for text in (
         "[bold]n",
         "[red]site[/red]",
-        "node/[x]",
+        "[x]",
         "[link=http://e]m[/link]",
         "5 B of 10 B",
         "write the image",

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from iso.lab.faults import KINDS
+
 
 @pytest.fixture
 def lab(cto, home):
@@ -42,6 +44,12 @@ def test_a_lab_from_up_to_down(cto, lab):
     ran = cto("facts", "gather", "--output", "json")
     assert ran.code == 5
     assert next(answer for answer in ran.lines if answer["node"] == names[0])["error"]["fix"]
+
+    unknown = cto("lab", "fault", names[0], "hiccup")
+    assert unknown.code == 2
+    assert all(kind in unknown.err for kind in KINDS)
+    assert cto("lab", "clear", names[0], "--output", "json").json["faults"] == []
+    assert cto("facts", "gather").code == 0
 
     assert cto("lab", "down", "--output", "json").json == {"stopped": True}
     assert {node["state"] for node in cto("node", "list", "--output", "json").json} == {"reset"}

@@ -64,7 +64,7 @@ def test_a_refusal_says_why_and_what_would_help(capsys):
 
 def test_nothing_to_do_is_short(capsys):
     out = shown(capsys, node(change=Change.NOTHING, state="ready"))
-    assert out.splitlines() == ["Nothing to do for 1 of 1 nodes.", "Nothing to do."]
+    assert out.splitlines() == ["Nothing to do: 1 node as the site files say."]
 
 
 def test_a_changed_configuration_shows_its_difference(capsys):

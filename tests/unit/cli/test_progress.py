@@ -2,14 +2,15 @@
 
 import io
 import json
+import re
 from datetime import UTC, datetime
 
 from rich.console import Console
 
 from controller.cli.base import App
-from controller.cli.progress import LineFollower, RichFollower, follower, picture
+from controller.cli.progress import Durations, LineFollower, RichFollower, event_text, follower, picture
 from controller.store import Home, StoreQueries
-from web.ports import NodeView
+from web.ports import EventView, NodeView
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -33,7 +34,7 @@ def test_a_pipe_gets_each_event_once(fleet, home, capsys):
         lines.update()
         lines.close()
     out = capsys.readouterr().out
-    assert out.count("node/berlin-cp-1: prepare and check the machine …") == 1
+    assert len(re.findall(r"▸ berlin-cp-1 +prepare and check the machine …", out)) == 1
 
 
 def test_a_program_gets_json_lines(fleet, home, capsys):
@@ -67,3 +68,17 @@ def test_a_large_fleet_shows_who_is_at_work():
     assert "n000" not in out
     assert "198 of 200 nodes ready; 2 shown" in out
     assert len(out.splitlines()) < 12
+
+
+def test_start_end_and_failure_of_a_step_look_different():
+    durations = Durations()
+    shown = []
+    for number, kind in enumerate(("StepStarted", "StepFinished", "StepStarted", "StepFailed")):
+        event = EventView(number, f"2026-03-02T10:00:0{number}Z", kind, "node/n", "write the image")
+        shown.append(" ".join(event_text(event, durations.of(event)).split()))
+    assert shown == [
+        "▸ n write the image …",
+        "✓ n write the image (1.0 s)",
+        "▸ n write the image …",
+        "✖ n write the image (1.0 s)",
+    ]

@@ -89,8 +89,12 @@ def test_a_pin_is_replaced_only_when_told(store: Store) -> None:
     assert last_audit(store)[2:] == (KEY_A, f"{KEY_B} at root@127.0.0.2:22")
 
 
-@pytest.mark.parametrize("state", [NodeState.IMAGED, NodeState.CONFIGURED, NodeState.BOOT_SET, NodeState.BOOTING])
-def test_a_machine_that_lost_its_power_gets_a_new_key_and_keeps_its_disk(store: Store, state: NodeState) -> None:
+@pytest.mark.parametrize(
+    "state", [NodeState.IMAGED, NodeState.CONFIGURED, NodeState.BOOT_SET, NodeState.BOOTING]
+)
+def test_a_machine_that_lost_its_power_gets_a_new_key_and_keeps_its_disk(
+    store: Store, state: NodeState
+) -> None:
     store.pin("n1", address="127.0.0.2", host_key=KEY_A, actor="a", reason="r")
     put(store, state)
     known = '{"prepared": "S1", "config_digest": "d"}'

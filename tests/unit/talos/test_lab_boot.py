@@ -250,7 +250,7 @@ async def test_a_restarted_lab_finds_its_cluster_again(site):
     machines = [site.machine(f"c{n}", config=config(secrets, hostname=f"c{n}")) for n in range(3)]
     for machine in machines:
         await up(site, machine)
-    machines[0].instance.start_etcd()
+    machines[0].instance.etcd.bootstrap()
     for machine in machines:
         await ready(site, machine)
     for machine in machines:
@@ -269,7 +269,7 @@ async def test_never_ready_says_why(site):
     machine = site.machine("n1", config=config(secrets))
     machine.faults.waiting.append("never-ready")
     await up(site, machine)
-    machine.instance.start_etcd()
+    machine.instance.etcd.bootstrap()
     await site.until(lambda: machine.instance.stage == "running")
     async with connect(machine, identity(secrets)) as api:
         status = await api.machine_status()
@@ -352,6 +352,23 @@ async def test_a_connection_lost_in_bootstrap_leaves_the_question_open(site, lat
     async with connect(machine, who) as api:
         assert await api.bootstrap() is second
     assert len(machine.seen("etcd-bootstrap")) == 1
+
+
+async def test_a_broken_connection_repeats_a_read_and_nothing_else(site):
+    secrets = bundle()
+    machine = site.machine("n1", config=config(secrets))
+    await up(site, machine)
+    async with connect(machine, identity(secrets)) as api:
+        machine.faults = Dropping("drop", "Get")
+        assert (await api.machine_status()).stage == "booting"
+        assert machine.faults.fault is None
+        machine.faults = Dropping("drop", "MetaWrite")
+        with pytest.raises(Unreachable, match="MetaWrite"):
+            await api.meta_write(12, b"x")
+        machine.faults = Dropping("drop", "EtcdMemberList", late=True)
+        with pytest.raises(Unreachable, match="etcd is not running"):
+            await api.etcd_members()
+    assert not [one for one in machine.seen("talos") if one["call"] == "MetaWrite"]
 
 
 def test_kernel_names_of_partitions():

@@ -1,0 +1,62 @@
+"""A running lab cluster is taken over from another home by its bundle alone, and its nodes see only reads."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.harness import LabHome, ProgramHome
+
+READS = {"Version", "ServiceList", "EtcdMemberList", "Get", "List", "Hostname", "EtcdStatus"}
+
+
+@pytest.fixture
+def lab():
+    made = LabHome(Path(tempfile.mkdtemp(prefix="cto-adopt-")))
+    try:
+        made.up("2", seed=str(made.home))
+        yield made
+    finally:
+        made.cto("lab", "down")
+        shutil.rmtree(made.home, ignore_errors=True)
+
+
+def test_adopt_reads_only(lab, tmp_path):
+    lab.apply()
+    cluster = lab.rows("SELECT name FROM clusters")[0]["name"]
+    names = [row["name"] for row in lab.rows("SELECT name FROM nodes ORDER BY name")]
+    bundle = tmp_path / "bundle.yaml"
+    lab.ok("secrets", "export", cluster, "--out", str(bundle))
+    assert bundle.stat().st_mode & 0o777 == 0o600
+    before = {name: len(lab.log(name)) for name in names}
+
+    fresh = ProgramHome(tmp_path / "other")
+    wrong = ProgramHome(tmp_path / "wrong")
+    wrong.ok("secrets", "create", cluster, "--output-file", str(tmp_path / "wrong.yaml"))
+    site = ("-f", str(lab.site))
+    refused = fresh.cto("cluster", "adopt", cluster, *site, "--secrets", str(tmp_path / "wrong.yaml"))
+    assert refused.returncode == 4, refused.stderr
+    assert fresh.rows("SELECT name FROM nodes") == []
+
+    args = ("cluster", "adopt", cluster, *site, "--secrets", str(bundle), "--output", "json")
+    adopted = json.loads(fresh.ok(*args).stdout)
+    assert [node["name"] for node in adopted["nodes"]] == names
+    assert {node["talos"] for node in adopted["nodes"]} == {"1.13.9"}
+    fresh.ok(*args)  # said twice
+
+    plan = json.loads(fresh.ok("plan", *site, "--output", "json").stdout)
+    assert plan["changes"] == 0
+    assert "not delivered by us" in "\n".join(plan["warnings"])
+    fresh.ok("apply", *site, "--yes")
+    assert {fresh.node_state(name) for name in names} == {"ready"}
+    assert fresh.cluster_state(cluster) == "ready"
+    kube = fresh.ok("cluster", "kubeconfig", cluster, "--stdout").stdout
+    assert "client-certificate-data" in kube
+    fresh.check_store()
+
+    for name in names:
+        calls = [event for event in lab.log(name)[before[name] :] if event.get("event") == "talos"]
+        assert calls, "it was read"
+        assert {event.get("call") for event in calls} <= READS, calls
