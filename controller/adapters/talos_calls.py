@@ -44,7 +44,7 @@ class Calls:
         self._node = node
 
     async def read(self, path: str, request: Any, *, deadline: float) -> Any:
-        """As `unary`, for calls that change nothing: if the connection broke, asked once more in the same time.
+        """As `unary`, for calls that change nothing: if the connection broke, it is asked once more.
 
         A node that came back from a reboot leaves such connections behind.
         """
@@ -72,7 +72,7 @@ class Calls:
         return reply
 
     async def stream(self, path: str, request: Any, *, deadline: float) -> AsyncGenerator[Any, None]:
-        """The answers one by one. The deadline is for all of them; it never interrupts the caller's own work."""
+        """The answers one by one. The deadline is for all of them, not for the caller's own work."""
         wire = method(path)
         ends = asyncio.get_running_loop().time() + deadline
         call = UnaryStreamMethod(self._channel, path, message(wire.request), message(wire.response))

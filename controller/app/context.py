@@ -61,10 +61,11 @@ class Limits:
     image: asyncio.Semaphore
     runner: asyncio.Semaphore
     talos: asyncio.Semaphore
+    volume: asyncio.Semaphore  # configuration volumes in memory, 16 MiB each
 
     @classmethod
     def default(cls) -> "Limits":
-        return cls(asyncio.Semaphore(64), asyncio.Semaphore(16), asyncio.Semaphore(8), asyncio.Semaphore(32))
+        return cls(*(asyncio.Semaphore(count) for count in (64, 16, 8, 32, 4)))
 
 
 @dataclass(slots=True)

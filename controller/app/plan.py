@@ -16,6 +16,7 @@ from controller.app.observe import observe
 from controller.app.run import minting
 from controller.app.services import Services
 from controller.core.plan import (
+    Change,
     ClusterPlan,
     NodeInputs,
     NodePlan,
@@ -60,7 +61,10 @@ async def make_plan(services: Services, resolved: Resolved, selection: Selection
     ]
     left = [f"{n.name}: {_NOT_OURS}" for n in nodes if _NOT_OURS in n.notes]
     warnings += left
-    return assemble(_without_control_plane(nodes, clusters), clusters, warnings=warnings)
+    final = _without_control_plane(nodes, clusters)
+    moving = {n.cluster for n in final if n.change is not Change.REFUSED}
+    clusters = [c if c.name in moving else replace(c, steps=()) for c in clusters]
+    return assemble(final, clusters, warnings=warnings)
 
 
 async def _refresh(services: Services, nodes: Sequence[Node]) -> dict[str, FleetError]:
@@ -190,6 +194,4 @@ def _without_control_plane(nodes: Sequence[NodePlan], clusters: Sequence[Cluster
 
 
 def _refused(node: NodePlan, refusal: Refusal) -> NodePlan:
-    from controller.core.plan import Change
-
     return replace(node, change=Change.REFUSED, steps=(), refusals=(*node.refusals, refusal))

@@ -110,6 +110,7 @@ async def _apply_cluster(
             job.gate.first_joined.set()
         if job.node.name in chosen and job.row.host_key and job.state is not NodeState.RESET:
             _collect(job, work, outcome)
+    _leave_out_lone_workers(jobs, work, outcome)
     gate = jobs[0].gate if jobs else ClusterGate(cluster.name)
     cluster_job = ClusterJob(services, run, cluster, gate, jobs)
     tasks = {
@@ -126,6 +127,19 @@ async def _apply_cluster(
         _one_cluster(cluster_job, any(path != () for path in work.values()), whole, outcome)
     )
     await _settle(cluster_job, tasks, watcher, outcome)
+
+
+def _leave_out_lone_workers(
+    jobs: Sequence[NodeJob], work: dict[str, tuple[Transition, ...] | None], outcome: Outcome
+) -> None:
+    """A worker gets its certificate from a control plane: without one it would be wiped and wait in vain."""
+    planes = [job for job in jobs if job.node.role != "worker"]
+    if any(job.gate.first_joined.is_set() or job.node.name in work for job in planes):
+        return
+    for job in [job for job in jobs if job.node.name in work]:
+        del work[job.node.name]
+        what = f"cluster {job.cluster.name} has no control plane yet, and none is installed with it"
+        _failed(job, RefusedError(what, fix="leave --node out, or select a control plane as well"), outcome)
 
 
 def _collect(job: NodeJob, work: dict[str, tuple[Transition, ...] | None], outcome: Outcome) -> None:

@@ -51,10 +51,6 @@ def test_a_runner_that_is_killed_is_an_interruption_not_a_failure(case: Case):
         out, errors = process.communicate(timeout=120)
         assert process.returncode == 0, out + errors
     assert case.effect() == INSTALLED_ONCE
-    outcomes = [
-        s["outcome"] for s in case.rows("SELECT outcome FROM steps WHERE step = 'prepare' ORDER BY rowid")
-    ]
-    assert outcomes == ["indeterminate", "done"]
     case.check_store()
 
 

@@ -24,20 +24,23 @@ class Configure:
 
     async def act(self, job: NodeJob) -> Record:
         keep_delivered(job)
-        ranges = self._ranges(job.want().layout(await image_of(job)))
-        for count, (offset, data) in enumerate(ranges):
-            job.progress("configure", count, len(ranges))
-            await write_bytes(job.services.ssh, job.target, job.record["disk"]["path"], offset, data)
+        image = await image_of(job)
+        async with job.limits.volume:
+            ranges = self._ranges(job.want().layout(image))
+            for count, (offset, data) in enumerate(ranges):
+                job.progress("configure", count, len(ranges))
+                await write_bytes(job.services.ssh, job.target, job.record["disk"]["path"], offset, data)
         return {}
 
     async def observe(self, job: NodeJob) -> Record | None:
-        layout = job.want().layout(await image_of(job))
-        for offset, data in self._ranges(layout):
-            found = await hash_range(
-                job.services.ssh, job.target, job.record["disk"]["path"], offset, len(data)
-            )
-            if found != hashlib.sha256(data).hexdigest():
-                return None
+        image = await image_of(job)
+        path = job.record["disk"]["path"]
+        async with job.limits.volume:
+            layout = job.want().layout(image)
+            for offset, data in self._ranges(layout):
+                found = await hash_range(job.services.ssh, job.target, path, offset, len(data))
+                if found != hashlib.sha256(data).hexdigest():
+                    return None
         efi = next((p for p in layout.table.partitions if p.name == "EFI"), layout.table.partitions[0])
         return {
             "config_digest": job.want().config.digest,

@@ -18,6 +18,9 @@ from inventory.lifecycle import NodeState
 from web import present
 from web.ports import EXIT_DONE, EXIT_NODE, EXIT_PARTLY
 
+_BATCH = 32  # answers stored together
+_PATIENCE = 0.5  # seconds after which fewer are stored too
+
 
 @verb("gather", example="cto facts gather --site berlin")
 @selectors
@@ -56,22 +59,33 @@ async def _gather(app: App, services: Any, rows: Sequence[Any]) -> int:
     from facts.registry import machine_facts
 
     targets = [Target(r.name, r.address, r.host_key, r.ssh_port, r.ssh_user, r.jump) for r in rows]
-    good = 0
-    async for answer in ask(services.ssh, targets, machine_facts(), clock=services.clock):
-        name, found = answer.target.name, answer.facts
-        if found is None:
-            _say_failed(app, name, answer.error or FleetError("no answer", where=name))
-            continue
-        changed = services.store.save_facts(name, found.to_dict(), found.digest())
-        services.store.touch(name)
-        good += 1
+    good, waiting, since = 0, list[tuple[str, Any]](), services.clock.monotonic()
+    try:
+        async for answer in ask(services.ssh, targets, machine_facts(), clock=services.clock):
+            if answer.facts is None:
+                name = answer.target.name
+                _say_failed(app, name, answer.error or FleetError("no answer", where=name))
+                continue
+            good += 1
+            waiting.append((answer.target.name, answer.facts))
+            if len(waiting) >= _BATCH or services.clock.monotonic() - since > _PATIENCE:
+                _keep(app, services.store, waiting)
+                waiting, since = [], services.clock.monotonic()
+    finally:
+        _keep(app, services.store, waiting)
+    return good
+
+
+def _keep(app: App, store: Any, taken: Sequence[tuple[str, Any]]) -> None:
+    """Stores answers together: one wait for the disk."""
+    rows = [(name, found.to_dict(), found.digest()) for name, found in taken]
+    for (name, found), (_, _, digest), changed in zip(taken, rows, store.save_all_facts(rows), strict=True):
         problems = {problem.name: problem.what for problem in found.problems}
         if app.json:
-            line({"node": name, "changed": changed, "digest": found.digest(), "problems": problems})
+            line({"node": name, "changed": changed, "digest": digest, "problems": problems})
         else:
             missing = f", without {', '.join(clean(fact, 40) for fact in problems)}" if problems else ""
             click.echo(f"{clean(name)}: {'new or changed' if changed else 'as before'}{missing}")
-    return good
 
 
 def _say_failed(app: App, name: str, error: FleetError) -> None:

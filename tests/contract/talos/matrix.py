@@ -89,6 +89,10 @@ def render(
     cluster = Cluster(
         "kn", "kn", ENDPOINT, contract.default_kubernetes, ("kn-1",), settings={**of_cluster, **vip}
     )
+    return of_node(node, cluster, profile)
+
+
+def of_node(node: Node, cluster: Cluster, profile: Any = None) -> str:
     choice = disks.choose(Disk(), _HARDWARE, minimum=1)
     return machineconfig.render(node, cluster, bundle(), choice, hardware=_HARDWARE, profile=profile).text
 

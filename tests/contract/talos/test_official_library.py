@@ -2,11 +2,16 @@
 warning; and for the same secrets it says what the official generator says, but for a written list.
 """
 
+import json
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from inventory.errors import SiteFileError
+from inventory.resolve import load_files
 from tests.contract.talos import judges, matrix
 
 pytestmark = [pytest.mark.needs("go"), pytest.mark.slow]
@@ -78,3 +83,77 @@ def _leaves(value: Any, path: str) -> dict[str, Any]:
     for key, item in value.items():
         found |= _leaves(item, f"{path}.{key}".lstrip("."))
     return found
+
+
+_JSON_PATCHES: list[dict[str, Any]] = [
+    {"op": "add", "path": "/machine/sysctls", "value": {"a.b": "1"}},
+    {"op": "replace", "path": "/machine/kubelet/image", "value": "ghcr.io/siderolabs/kubelet:v1.34.0"},
+    {"op": "add", "path": "/machine/certSANs/-", "value": "a.example"},
+    {"op": "add", "path": "/machine/certSANs/0", "value": "b.example"},
+    {"op": "copy", "from": "/machine/certSANs/0", "path": "/machine/certSANs/-"},
+    {"op": "move", "from": "/machine/sysctls/a.b", "path": "/machine/sysctls/c~1d"},
+    {"op": "test", "path": "/machine/type", "value": "worker"},
+    {"op": "remove", "path": "/cluster/discovery"},
+]
+
+
+def test_json_patches_do_what_the_official_patcher_does() -> None:
+    """On the single document of 1.11; upstream refuses them where there are several."""
+    plain = matrix.render("1.11", "worker")
+    [answer] = judges.ask("1.11", [{"op": "patch", "config": plain, "patches": [json.dumps(_JSON_PATCHES)]}])
+    assert answer["error"] == ""
+    [theirs] = yaml.safe_load_all(answer["config"])
+    [ours] = yaml.safe_load_all(matrix.render("1.11", "worker", patches=tuple(_JSON_PATCHES)))
+    assert ours == theirs
+
+
+_NAMES = st.sampled_from(["enp1s0", "enp2s0", "bond0", "bond0.7", "enp1s0.9"])
+_INTERFACE = st.fixed_dictionaries(
+    {"name": _NAMES},
+    optional={
+        "dhcp": st.booleans(),
+        "addresses": st.lists(
+            st.sampled_from(["10.0.0.5/24", "10.9.0.5/16", "fd00::5/64"]), min_size=1, unique=True
+        ),
+        "gateway": st.sampled_from(["10.0.0.1", "fd00::1"]),
+        "mtu": st.integers(576, 9000),
+        "bond": st.lists(st.sampled_from(["eth0", "eth1"]), min_size=1, unique=True),
+        "bondMode": st.sampled_from(["active-backup", "802.3ad", "balance-alb"]),
+        "vlan": st.integers(1, 4094),
+        "parent": st.sampled_from(["bond0", "eth2"]),
+    },
+)
+_SITES = st.fixed_dictionaries(
+    {"interfaces": st.lists(_INTERFACE, max_size=3)},
+    optional={
+        "vip": st.just("10.0.0.10"),
+        "kubeProxy": st.booleans(),
+        "cni": st.sampled_from(["none", "flannel"]),
+    },
+)
+
+
+def _accepted(minor: str, site: dict[str, Any]) -> str:
+    """The configuration of this site's node, or nothing where the site file is refused."""
+    drawn = dict(site)
+    node = {"name": "kn-1", "role": "controlplane", "address": "10.0.0.5"}
+    node["settings"] = {"network": {"interfaces": drawn.pop("interfaces")}}
+    spec = {"site": "kn", "kubernetes": matrix.CONTRACTS[minor].default_kubernetes, "nodes": [node], **drawn}
+    spec["defaults"] = {"image": {"talos": f"{minor}.0"}, "delivery": {"method": "state"}}
+    documents = [
+        {"apiVersion": "fleet/v1", "kind": kind, "metadata": {"name": "kn"}, "spec": body}
+        for kind, body in (("Organization", {}), ("Site", {"timezone": "UTC"}), ("Cluster", spec))
+    ]
+    try:
+        fleet = load_files({"kn.yaml": yaml.safe_dump_all(documents)}).fleet
+    except SiteFileError:
+        return ""
+    return matrix.of_node(fleet.nodes["kn-1"], fleet.clusters["kn"])
+
+
+@pytest.mark.parametrize("minor", ["1.8", "1.11", "1.13"])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(drawn=st.lists(_SITES, min_size=15, max_size=25))
+def test_what_a_site_file_may_say_talos_accepts(minor: str, drawn: list[dict[str, Any]]) -> None:
+    texts = [text for text in (_accepted(minor, site) for site in drawn) if text]
+    assert [said for said in judges.check(minor, texts) if said] == []
