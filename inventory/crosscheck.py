@@ -227,6 +227,11 @@ def _interfaces(effective: Effective) -> Iterator[Finding]:
         for twice in sorted({n for n in (*names, *members) if (names + members).count(n) > 1}):
             fix = "declare each interface once; a bond's member carries nothing of its own"
             yield Finding("nodes", name, path, f"interface {twice} is declared twice", fix)
+        vlans = {item["name"] for item in declared if item.get("vlan")}
+        for item in declared:
+            if item.get("vlan") and item.get("parent", item["name"].rpartition(".")[0]) in vlans:
+                fix = "give it a parent that is an interface or a bond"
+                yield Finding("nodes", name, path, f"VLAN {item['name']} stands on another VLAN", fix)
         static = {address.partition("/")[0] for item in declared for address in item.get("addresses", ())}
         dhcp = any(_by_dhcp(item) for item in declared) or not declared
         key = "talosAddress" if "talosAddress" in tree else "address"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from inventory.errors import SiteFileError
@@ -152,8 +152,13 @@ def _accepted(minor: str, site: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("minor", ["1.8", "1.11", "1.13"])
-@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(drawn=st.lists(_SITES, min_size=15, max_size=25))
+@settings(
+    max_examples=8,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(drawn=st.lists(_SITES, min_size=30, max_size=40))
 def test_what_a_site_file_may_say_talos_accepts(minor: str, drawn: list[dict[str, Any]]) -> None:
     texts = [text for text in (_accepted(minor, site) for site in drawn) if text]
     assert [said for said in judges.check(minor, texts) if said] == []
