@@ -53,7 +53,6 @@ def test_a_change_that_is_taken_back_after_a_crash_does_not_stay_on_the_node(cas
     case.check_store()
 
 
-@pytest.mark.xfail(reason="a lab node that was reset and installed anew does not become ready", run=False)
 def test_a_reset_cluster_is_installed_anew(case: Case):
     case.apply()
     reset = ("node", "reset", "-f", str(case.site), "--cluster", case.cluster)

@@ -41,7 +41,14 @@ class WriteImage:
         found = await hash_range(job.services.ssh, job.target, path, MIB, image.raw_size - MIB)
         if found != image.body_sha256:
             return None
-        return {"image": {"url": job.want().image_url, "sha256": image.sha256, "talos": job.want().talos}}
+        return {
+            "image": {
+                "url": job.want().image_url,
+                "sha256": image.sha256,
+                "talos": job.want().talos,
+                "raw_size": image.raw_size,
+            }
+        }
 
 
 async def image_of(job: NodeJob) -> CachedImage:

@@ -4,12 +4,14 @@ Who asked, and whether, is `app.reset`'s matter.
 """
 
 from controller.app.context import NodeJob
+from controller.app.imaging import MIB, write_bytes
 from controller.app.jobs import disk_identity, run_deploy
 from controller.app.steps.base import Patience, Record
 from inventory.errors import HostKeyMismatch, NodeError, Unreachable
 from inventory.lifecycle import NodeState
 
 TALOS_STATES = (NodeState.BOOTING, NodeState.JOINED, NodeState.CLEANED, NodeState.READY)
+CONFIG_SPAN = 24 * MIB  # from shortly before the image's end: META's end, alignment, the 16 MiB volume
 _LOOK = "look at its console; boot it from the medium if it is dark, then run cto node reset again"
 
 
@@ -22,6 +24,7 @@ class Reset:
     async def act(self, job: NodeJob) -> Record:
         if job.state not in TALOS_STATES:
             if "disk" in job.record:
+                await self._wipe_configuration(job)
                 await run_deploy(job, "reset", {"disk": disk_identity(job)})
             return {}
         try:
@@ -50,6 +53,17 @@ class Reset:
             silent = not await self._talos_answers(job)
             wiped = silent and (job.reset_accepted or await self._booted_anew(job))
         return {} if wiped else None
+
+    @staticmethod
+    async def _wipe_configuration(job: NodeJob) -> None:
+        """The configuration volume holds the cluster's keys; it lies around the end of the image."""
+        size = int(job.record.get("image", {}).get("raw_size", 0))
+        if not size:
+            return  # nothing of ours was written past the image
+        start = max(0, size - 2 * MIB)
+        length = min(CONFIG_SPAN, int(job.record["disk"]["size"]) - start)
+        async with job.limits.volume:
+            await write_bytes(job.services.ssh, job.target, job.record["disk"]["path"], start, bytes(length))
 
     @staticmethod
     async def _booted_anew(job: NodeJob) -> bool:
