@@ -151,8 +151,8 @@ def _decide(services: Services, fleet: Fleet, node: Node, row: NodeRow, facts: F
     match = profiles.named(named, machine) if named else profiles.match(machine)
     spec = role(node.role)
     findings = checks.preflight(checks.Subject(node, spec, machine, skew=_skew(facts)))
-    refusals = tuple(Refusal(f.what, f.fix) for f in checks.refusals(findings))
-    notes = (*match.warnings, *(f"{f.what}: {f.fix}" for f in findings if f.level == "warn"))
+    refusals = (*_not_built(node), *(Refusal(f.what, f.fix) for f in checks.refusals(findings)))
+    notes = (*_by_id(node), *match.warnings, *(f"{f.what}: {f.fix}" for f in findings if f.level == "warn"))
     choice = disks.choose(
         _declared(node, row, machine),
         machine,
@@ -176,6 +176,22 @@ def _decide(services: Services, fleet: Fleet, node: Node, row: NodeRow, facts: F
     return Desired(
         node, machine, match.profile.name, choice, rendered, url, (*notes, *rendered.warnings), refusals
     )
+
+
+def _not_built(node: Node) -> tuple[Refusal, ...]:
+    """Refused rather than delivered in another way than the file says."""
+    if node.delivery.method == "metal-iso":
+        return ()
+    what = f"delivery by {node.delivery.method} is not built yet"
+    return (Refusal(what, "use Talos 1.10 or later and leave delivery.method at metal-iso"),)
+
+
+def _by_id(node: Node) -> tuple[str, ...]:
+    """A schematic named by its id can't be looked into, and without the argument the node never finds its file."""
+    if not node.image.schematic:
+        return ()
+    needed = schematic.CONFIG_ARGUMENT
+    return (f"the schematic is given by its id: it must have the kernel argument {needed}",)
 
 
 def _declared(node: Node, row: NodeRow, machine: Hardware) -> Disk:
