@@ -187,7 +187,7 @@ def _not_built(node: Node) -> tuple[Refusal, ...]:
 
 
 def _by_id(node: Node) -> tuple[str, ...]:
-    """A schematic named by its id can't be looked into; without the argument the node never finds its file."""
+    """A schematic named by its id can't be looked into; without the argument the node won't find its file."""
     if not node.image.schematic:
         return ()
     needed = schematic.CONFIG_ARGUMENT
