@@ -3,8 +3,10 @@
 Who asked, and whether, is `app.reset`'s matter.
 """
 
+import hashlib
+
 from controller.app.context import NodeJob
-from controller.app.imaging import MIB, write_bytes
+from controller.app.imaging import MIB, hash_range, write_bytes
 from controller.app.jobs import disk_identity, run_deploy
 from controller.app.steps.base import Patience, Record
 from inventory.errors import HostKeyMismatch, NodeError, Unreachable
@@ -47,23 +49,36 @@ class Reset:
 
     async def observe(self, job: NodeJob) -> Record | None:
         if job.state not in TALOS_STATES:
-            data = {"disk": disk_identity(job)} if "disk" in job.record else None
-            wiped = data is None or not await run_deploy(job, "reset", data, dry_run=True)
+            if "disk" not in job.record:
+                return {}
+            data = {"disk": disk_identity(job)}
+            wiped = not await run_deploy(job, "reset", data, dry_run=True)
+            wiped = wiped and await self._configuration_gone(job)
         else:
             silent = not await self._talos_answers(job)
             wiped = silent and (job.reset_accepted or await self._booted_anew(job))
         return {} if wiped else None
 
     @staticmethod
-    async def _wipe_configuration(job: NodeJob) -> None:
-        """The configuration volume holds the cluster's keys; it lies around the end of the image."""
+    def _configuration(job: NodeJob) -> tuple[int, int]:
+        """Offset and length of where the keys may lie: around the end of the image. Length 0: nowhere."""
         size = int(job.record.get("image", {}).get("raw_size", 0))
-        if not size:
-            return  # nothing of ours was written past the image
         start = max(0, size - 2 * MIB)
-        length = min(CONFIG_SPAN, int(job.record["disk"]["size"]) - start)
-        async with job.limits.volume:
-            await write_bytes(job.services.ssh, job.target, job.record["disk"]["path"], start, bytes(length))
+        return start, min(CONFIG_SPAN, int(job.record["disk"]["size"]) - start) if size else 0
+
+    async def _wipe_configuration(self, job: NodeJob) -> None:
+        start, length = self._configuration(job)
+        if length:
+            async with job.limits.volume:
+                path = job.record["disk"]["path"]
+                await write_bytes(job.services.ssh, job.target, path, start, bytes(length))
+
+    async def _configuration_gone(self, job: NodeJob) -> bool:
+        start, length = self._configuration(job)
+        if not length:
+            return True
+        found = await hash_range(job.services.ssh, job.target, job.record["disk"]["path"], start, length)
+        return found == hashlib.sha256(bytes(length)).hexdigest()
 
     @staticmethod
     async def _booted_anew(job: NodeJob) -> bool:
