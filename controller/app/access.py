@@ -7,31 +7,33 @@ Fetches nothing: step `fetch-access` does.
 
 import secrets
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Literal
 
 from controller.app.bundles import client_end
 from controller.app.desired import bundle_of
 from controller.app.services import Services
 from controller.store.home import write_private
-from inventory.errors import OperatorError
-from roles.access import kubeconfig, talosconfig
+from roles.access import YEAR, kubeconfig, talosconfig
 
-Kind = Literal["kubeconfig", "talosconfig"]
 RENEW_BEFORE = timedelta(days=30)
 
 
-def keep_access(services: Services, cluster: str, kube: bytes) -> None:
-    """Seals both and writes both files. The talosconfig is made offline, from the cluster's own authority."""
+def talosconfig_of(services: Services, cluster: str, *, now: datetime, lifetime: timedelta = YEAR) -> str:
+    """For `talosctl`, with a certificate that is valid for `lifetime`."""
     rows = services.store.nodes(cluster=cluster)
-    made = talosconfig(
+    return talosconfig(
         bundle_of(services, cluster),
         cluster,
         [row.address for row in rows if row.role != "worker"],
         [row.address for row in rows],
-        now=services.clock.now(),
+        now=now,
         random_bytes=secrets.token_bytes,
+        lifetime=lifetime,
     )
+
+
+def keep_access(services: Services, cluster: str, kube: bytes) -> None:
+    """Seals both and writes both files. The talosconfig is made offline, from the cluster's own authority."""
+    made = talosconfig_of(services, cluster, now=services.clock.now())
     for kind, content in (("kubeconfig", kube), ("talosconfig", made.encode())):
         services.store.put_secret(f"cluster/{cluster}/{kind}", content)
         end = client_end(content)
@@ -51,14 +53,3 @@ def renew_access(services: Services, cluster: str) -> None:
     text = kubeconfig(bundle, cluster, row.endpoint, now=now, random_bytes=secrets.token_bytes)
     keep_access(services, cluster, text.encode())
     services.store.event("AccessRenewed", f"cluster/{cluster}", "kubeconfig and talosconfig made anew")
-
-
-def access_file(services: Services, cluster: str, kind: Kind) -> Path:
-    """The file, written again if it was removed. Raises OperatorError if it was never fetched."""
-    path = services.home.access(cluster) / kind
-    if not path.is_file():
-        name = f"cluster/{cluster}/{kind}"
-        if not services.store.has_secret(name):
-            raise OperatorError(f"its {kind} was not fetched yet", where=cluster, fix="cto apply fetches it")
-        write_private(path, services.store.get_secret(name))
-    return path

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from controller.app.access import keep_access
 from controller.app.bundles import parse, same_as_stored, seal, secrets_name
 from controller.app.context import TALOS_PORT
+from controller.app.identity import mint
 from controller.app.ports import EtcdMember, Identity, TalosNode, Target
 from controller.app.services import Services
 from controller.store import EngineLock
 from inventory.errors import CheckFailed, FleetError, NodeError, OperatorError, RefusedError
 from inventory.fleet import Cluster, Fleet, Node
-from roles.access import kubeconfig, mint_identity
+from roles.access import kubeconfig
 from roles.secrets import SecretsBundle
 
 _MEND = "correct the site file, or name the bundle of this cluster; nothing was changed"
@@ -88,8 +89,7 @@ def _may_adopt(services: Services, name: str, bundle: SecretsBundle, nodes: Sequ
 
 async def _read_all(services: Services, bundle: SecretsBundle, nodes: Sequence[Node]) -> tuple[Found, ...]:
     """Every node, and every reason why not: the operator mends them all at once."""
-    minted = mint_identity(bundle, ("os:reader",), now=services.clock.now(), random_bytes=secrets.token_bytes)
-    identity = Identity(minted.ca, minted.crt, minted.key)
+    identity = mint(services, bundle, ("os:reader",))
     answers = await asyncio.gather(
         *(_read(services, identity, bundle, node) for node in nodes), return_exceptions=True
     )

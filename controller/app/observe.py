@@ -5,19 +5,18 @@ is changed. And a node that was told to reboot may still be in the bootstrap env
 """
 
 import asyncio
-import secrets
 from collections.abc import Iterable, Mapping
 
+from controller.app.bundles import secrets_name
 from controller.app.context import TALOS_PORT, target_of
 from controller.app.desired import bundle_of
-from controller.app.ports import Identity
+from controller.app.identity import mint
 from controller.app.services import Services
 from controller.app.steps.reboot import BOOT_ID, ordered_boot
 from controller.store import NodeRow
 from inventory.errors import FleetError, HostKeyMismatch, Unreachable
 from inventory.fleet import Node
 from inventory.lifecycle import NodeState
-from roles.access import mint_identity
 
 ACTOR = "engine"
 _LIVE = (NodeState.JOINED, NodeState.CLEANED, NodeState.READY)
@@ -74,11 +73,9 @@ async def _read(services: Services, row: NodeRow, node: Node | None) -> None:
 
 async def _talos_version(services: Services, row: NodeRow, node: Node | None) -> str:
     """Of the Talos that shows the cluster's own certificate; empty if none does."""
-    if not services.store.has_secret(f"cluster/{row.cluster}/secrets"):
+    if not services.store.has_secret(secrets_name(row.cluster)):
         return ""
-    bundle = bundle_of(services, row.cluster)
-    minted = mint_identity(bundle, now=services.clock.now(), random_bytes=secrets.token_bytes)
-    identity = Identity(minted.ca, minted.crt, minted.key)
+    identity = mint(services, bundle_of(services, row.cluster))
     name = (node.talos_address if node else "") or row.address
     try:
         async with (

@@ -12,8 +12,8 @@ from controller.app.access import renew_access
 from controller.app.context import ClusterGate, Limits, NodeJob, target_of
 from controller.app.desired import Desired, desire, ensure_bundles
 from controller.app.gather import gather
+from controller.app.identity import minting
 from controller.app.observe import observe
-from controller.app.run import minting
 from controller.app.services import Services
 from controller.core.plan import (
     Change,

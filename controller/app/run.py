@@ -5,17 +5,15 @@ the plan's.
 """
 
 import asyncio
-import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from controller.app.context import ClusterGate, ClusterJob, Limits, NodeJob
-from controller.app.desired import bundle_of, desire, ensure_bundles
+from controller.app.desired import desire, ensure_bundles
 from controller.app.engine import describe, drive_cluster, drive_node
+from controller.app.identity import minting
 from controller.app.observe import observe
-from controller.app.ports import Identity
 from controller.app.services import Services
 from controller.app.steps.verify import Verify
 from controller.core.plan import Verdict, judge
@@ -24,9 +22,6 @@ from inventory.fleet import Cluster, Fleet
 from inventory.lifecycle import RECONFIGURE_PATH, ClusterState, NodeState, Transition, reset_path
 from inventory.resolve import load_files
 from inventory.selectors import Selection
-from roles.access import mint_identity
-
-ADMIN_LIFETIME = timedelta(hours=1)  # a certificate lives as long as a job may, and no longer
 
 
 @dataclass(slots=True)
@@ -38,24 +33,6 @@ class Outcome:
 
     def verdict(self) -> Verdict:
         return judge(done=len(self.done), failed={k: str(v.get("what", "")) for k, v in self.failed.items()})
-
-
-def minting(services: Services, cluster: str) -> Callable[[], Identity]:
-    """A source of admin certificates for one cluster: one per job, made again when half its life is over."""
-    made: list[tuple[float, Identity]] = []
-
-    def identity() -> Identity:
-        now = services.clock.monotonic()
-        if not made or now - made[-1][0] > ADMIN_LIFETIME.total_seconds() / 2:
-            bundle = bundle_of(services, cluster)
-            now_utc = services.clock.now()
-            minted = mint_identity(
-                bundle, now=now_utc, lifetime=ADMIN_LIFETIME, random_bytes=secrets.token_bytes
-            )
-            made.append((now, Identity(minted.ca, minted.crt, minted.key)))
-        return made[-1][1]
-
-    return identity
 
 
 async def execute(services: Services, run_id: str, body: Mapping[str, Any]) -> Verdict:

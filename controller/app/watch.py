@@ -6,7 +6,7 @@ Only `cto serve` watches; a single command reads what it needs and ends.
 import asyncio
 
 from controller.app.context import ClusterGate, ClusterJob, Limits, NodeJob
-from controller.app.run import minting
+from controller.app.identity import minting
 from controller.app.services import Services
 from controller.app.steps.cluster import VerifyCluster
 from controller.app.steps.verify import Verify

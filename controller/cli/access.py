@@ -4,7 +4,6 @@ A talosconfig is made anew each time, for a limited time; a kubeconfig is the on
 Prints nothing.
 """
 
-import secrets
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,21 +26,12 @@ def kubeconfig(services: Any, cluster: str) -> Path:
 
 def talosconfig(services: Any, cluster: str, *, now: datetime, lifetime: timedelta) -> Path:
     """For `talosctl`, with a certificate that is valid for `lifetime`."""
-    from controller.app.desired import bundle_of
-    from roles.access import talosconfig as render
+    from controller.app.access import talosconfig_of
+    from controller.app.bundles import secrets_name
 
-    if not services.store.has_secret(f"cluster/{cluster}/secrets"):
+    if not services.store.has_secret(secrets_name(cluster)):
         raise OperatorError("it has no secrets yet", where=cluster, fix="cto apply makes them")
-    members = services.store.nodes(cluster=cluster)
-    text = render(
-        bundle_of(services, cluster),
-        cluster,
-        [row.address for row in members if row.role != "worker"],
-        [row.address for row in members],
-        now=now,
-        random_bytes=secrets.token_bytes,
-        lifetime=lifetime,
-    )
+    text = talosconfig_of(services, cluster, now=now, lifetime=lifetime)
     path: Path = services.home.access(cluster) / "talosconfig"
     write_private(path, text.encode())
     return path
