@@ -1,14 +1,19 @@
 """The twenty items of the no-change deploy, written once for each contender. Runs nothing.
 
-10 files, 5 directories, 3 lines in a file, 2 templates like sysctl settings. All hosts of the rig share one file system,
-so each has a folder of its own, named by its address.
+10 files, 5 directories, 3 lines in a file, 2 templates like sysctl settings. All hosts of the rig share one file system
+and so these items: whoever only looks does not notice, and repairs are proved on a single host.
 """
 
-import hashlib
 import json
-import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
+
+from controller.app.lab import KUBERNETES, TALOS
+from facts import script
+from roles import settings, settings_probe
 
 FILES = {f"etc/app/{n}.conf": f"# unit {n}\nname = unit-{n}\nport = {8000 + n}\n" for n in range(10)}
 DIRECTORIES = [f"srv/data/{n}" for n in range(5)]
@@ -79,60 +84,52 @@ def _mode(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
 
-# As one probe script and a comparison here
+# As the product wants it
+
+
+def bootstrap(base: Path) -> dict[str, Any]:
+    """The `bootstrap` of a site file."""
+    return {
+        "directories": {f"{base}/{path}": {"mode": "0755"} for path in DIRECTORIES},
+        "files": {f"{base}/{path}": {"content": text, "mode": "0644"} for path, text in contents().items()},
+        "lines": {f"{base}/{LINES_FILE}": LINES},
+    }
+
+
+def site(base: Path, hosts: Sequence[str], port: int) -> str:
+    """One cluster of these hosts. Nothing of it is ever installed."""
+    nodes = [
+        {"name": name(host), "role": "worker" if number else "controlplane", "address": host}
+        for number, host in enumerate(hosts)
+    ]
+    defaults = {"image": {"talos": TALOS}, "sshPort": port, "bootstrap": bootstrap(base)}
+    bodies = {
+        "Organization": {"defaults": defaults},
+        "Site": {"timezone": "UTC"},
+        "Cluster": {"site": "bench", "kubernetes": KUBERNETES, "nodes": nodes},
+    }
+    documents = [
+        {"apiVersion": "fleet/v1", "kind": kind, "metadata": {"name": "bench"}, "spec": body}
+        for kind, body in bodies.items()
+    ]
+    return yaml.safe_dump_all(documents, sort_keys=False)
+
+
+def name(host: str) -> str:
+    return f"host-{host.replace('.', '-')}"
 
 
 def probe(base: Path) -> str:
-    """Prints `<sha256>  <path>` of files, `<mode> <type> <path>` of all, and the lines file after a marker."""
-    files = " ".join(shlex.quote(p) for p in contents())
-    everything = " ".join(shlex.quote(p) for p in [*contents(), *DIRECTORIES])
-    return (
-        f"set -- $SSH_CONNECTION; cd {shlex.quote(str(base))}/$3 || exit 1\n"
-        f"sha256sum {files} 2>/dev/null\necho ---\n"
-        f"stat -c '%a %F %n' {everything} 2>/dev/null\necho ---\n"
-        f"cat {shlex.quote(LINES_FILE)} 2>/dev/null\nexit 0\n"
-    )
-
-
-def difference(output: str) -> list[str]:
-    """Shell commands that mend what the probe found; empty if all twenty hold."""
-    sums_text, _, rest = output.partition("---\n")
-    stats_text, _, lines_text = rest.partition("---\n")
-    sums = {path: digest for digest, _, path in (line.partition("  ") for line in sums_text.splitlines())}
-    modes = {path: mode for mode, path in (_stat(line) for line in stats_text.splitlines())}
-    commands = []
-    for path, text in contents().items():
-        if (
-            sums.get(path) != hashlib.sha256(text.encode()).hexdigest()
-            or modes.get(path) != "644 regular file"
-        ):
-            quoted = shlex.quote(path)
-            commands.append(
-                f"mkdir -p {shlex.quote(str(Path(path).parent))} && printf %s {shlex.quote(text)} >{quoted} && chmod 644 {quoted}"
-            )
-    commands += [
-        f"mkdir -p {shlex.quote(path)} && chmod 755 {shlex.quote(path)}"
-        for path in DIRECTORIES
-        if modes.get(path) != "755 directory"
-    ]
-    present = set(lines_text.splitlines())
-    commands += [
-        f"printf '%s\\n' {shlex.quote(x)} >>{shlex.quote(LINES_FILE)}" for x in LINES if x not in present
-    ]
-    return commands
-
-
-def _stat(line: str) -> tuple[str, str]:
-    mode, _, rest = line.partition(" ")
-    kind, _, path = rest.rpartition(" ")
-    return f"{mode} {kind}", path
+    """The product's own question about the twenty: what the floor runs."""
+    spec = settings_probe.probe(settings.declared(bootstrap(base)))
+    return script.build([spec], boundary="b" * 32)
 
 
 # As the other tools want it
 
 
 def ansible_playbook(base: Path) -> str:
-    root = f"{base}/{{{{ inventory_hostname }}}}"
+    root = str(base)
     tasks: list[dict[str, object]] = [
         {"copy": {"dest": f"{root}/{path}", "content": text, "mode": "0644"}} for path, text in FILES.items()
     ]
@@ -142,7 +139,7 @@ def ansible_playbook(base: Path) -> str:
     tasks += [{"lineinfile": {"path": f"{root}/{LINES_FILE}", "line": line}} for line in LINES]
     tasks += [
         {
-            "template": {"src": str(base / "template.j2"), "dest": f"{root}/{path}", "mode": "0644"},
+            "template": {"src": str(base.parent / "template.j2"), "dest": f"{root}/{path}", "mode": "0644"},
             "vars": {"values": values},
         }
         for path, values in TEMPLATES.items()
@@ -155,10 +152,9 @@ def pyinfra_deploy(base: Path) -> str:
     templates = {path: list(values.items()) for path, values in TEMPLATES.items()}
     return f"""
 from io import StringIO
-from pyinfra import host
 from pyinfra.operations import files
 
-root = {str(base)!r} + "/" + host.name
+root = {str(base)!r}
 for path, text in {FILES!r}.items():
     files.put(src=StringIO(text), dest=root + "/" + path, mode="644")
 for path in {DIRECTORIES!r}:
@@ -166,7 +162,7 @@ for path in {DIRECTORIES!r}:
 for line in {LINES!r}:
     files.line(path=root + "/" + {LINES_FILE!r}, line=line)
 for path, pairs in {templates!r}.items():
-    files.template(src={str(base / "template-pairs.j2")!r}, dest=root + "/" + path, mode="644", pairs=pairs)
+    files.template(src={str(base.parent / "template-pairs.j2")!r}, dest=root + "/" + path, mode="644", pairs=pairs)
 """
 
 

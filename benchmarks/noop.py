@@ -1,14 +1,19 @@
-"""A deploy of twenty operations that changes nothing: our way, its floor, pyinfra and Ansible.
+"""Twenty checks that find nothing to do: `cto apply --until prepared`, its floor, pyinfra and Ansible.
 
-Before a contender is measured it must repair drift on two hosts; in a measured run nothing may be touched.
+The floor is the bare loop with the product's own probe script, its output thrown away. Before a contender is measured
+it must repair six of the twenty on a host; in a measured run nothing may be touched.
+
+The product runs its real command on a home whose nodes are `prepared`. They did not get there by being prepared:
+that would clear a disk of the machine we measure on. The store is told so, and the steps after it are the product's.
 """
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import desired, measure
-from benchmarks.facts import Files, counted
+from benchmarks.facts import Files, counted, make_home
 from benchmarks.measure import Result
 from benchmarks.race import BIN, ROOT, TOOLS, Contender, Record, environment, race
 from benchmarks.rig import Rig
@@ -17,60 +22,69 @@ ANSIBLE_MOST = 10  # hosts: at 50 one run takes minutes; ask for it with --hosts
 
 
 def noop(rig: Rig, record: Record, *, sizes: Sequence[int], repeats: int, only: Sequence[str]) -> None:
+    base = rig.folder / "fleet"
+    for contender in _chosen(contenders(rig, 1), 1, only):
+        if contender.name != "floor":  # the floor only looks
+            prove_repair(contender, base, rig)
+    desired.install(base)
     for size in sizes:
-        field = [
-            c
-            for c in contenders(rig, size)
-            if (c.name in only if only else c.name != "ansible" or size <= ANSIBLE_MOST)
-        ]
-        base = rig.folder / "fleet"
-        roots = [base / host for host in rig.hosts(size)]
-        for contender in field:
-            if contender.name != "floor":  # the floor only looks
-                prove_repair(contender, roots, rig)
-        for root in roots:
-            desired.install(root)
+        field = [untouched(c, base) for c in _chosen(contenders(rig, size), size, only)]
         labels = {"bench": "noop", "kex": "default", "hosts": size}
-        race(
-            [untouched(c, roots) for c in field],
-            record,
-            repeats=repeats,
-            labels=labels,
-            rig=rig,
-            warm_up=False,
-        )
+        race(field, record, repeats=repeats, labels=labels, rig=rig, warm_up=False)
 
 
-def prove_repair(contender: Contender, roots: Sequence[Path], rig: Rig) -> None:
+def _chosen(field: Sequence[Contender], size: int, only: Sequence[str]) -> list[Contender]:
+    return [c for c in field if (c.name in only if only else c.name != "ansible" or size <= ANSIBLE_MOST)]
+
+
+def prove_repair(contender: Contender, base: Path, rig: Rig) -> None:
     """Raises SystemExit if the contender does not do the work it will be measured at not doing."""
-    for root in roots:
-        desired.install(root)
-    for root in roots[:2]:
-        desired.drift(root)
+    desired.install(base)
+    desired.drift(base)
     contender.prepare()
     result = measure.run(
         contender.argv, env=environment(**contender.env), cwd=ROOT, keep=list(rig.pids.values())
     )
-    wrong = [root.name for root in roots if not desired.right(root)]
-    if result.status or wrong:
+    if result.status or not desired.right(base):
         said = (result.stdout + result.stderr)[-2000:].decode("utf-8", "replace")
-        raise SystemExit(f"{contender.name} did not repair {wrong} (status {result.status}):\n{said}")
+        raise SystemExit(f"{contender.name} did not repair it (status {result.status}):\n{said}")
 
 
-def untouched(contender: Contender, roots: Sequence[Path]) -> Contender:
+def untouched(contender: Contender, base: Path) -> Contender:
     """The same, whose answer is right only if no inode and no time changed."""
     before: list[object] = []
 
     def prepare() -> None:
         contender.prepare()
-        before[:] = [desired.fingerprint(root) for root in roots]
+        before[:] = [desired.fingerprint(base)]
 
     def check(result: Result) -> str:
-        problem = contender.check(result)
-        touched = [r.name for r, was in zip(roots, before, strict=True) if desired.fingerprint(r) != was]
-        return problem or (f"touched {touched}" if touched else "")
+        return contender.check(result) or ("touched" if desired.fingerprint(base) != before[0] else "")
 
     return Contender(contender.name, contender.argv, check, contender.env, prepare)
+
+
+def prepared_home(rig: Rig, files: Files, site: Path) -> Path:
+    """A home whose store says that these hosts were made ready."""
+    from controller.app.apply import begin_engine
+    from controller.store import StepRef
+    from controller.wiring import open_services
+    from inventory.resolve import load_files
+
+    root = files.folder / "home-prepared"
+    make_home(root, files.hosts, host_key=rig.host_key, port=files.port, client_key=rig.key)
+    with open_services(root) as services:
+        store = services.store
+        store.declare(load_files({str(site): site.read_text()}).fleet, actor="benchmark")
+        begin_engine(services)
+        run = store.queue_run("apply", {}, actor="benchmark", options={})
+        for host in files.hosts:
+            for step in ("inspect", "prepare"):
+                begun = store.begin(StepRef(run, "node", desired.name(host), step), detail={})
+                store.finish(begun, outcome="done", detail={}, record={})
+        store.next_run()
+        store.finish_run(run, "done", {})
+    return root
 
 
 def contenders(rig: Rig, size: int) -> list[Contender]:
@@ -79,40 +93,36 @@ def contenders(rig: Rig, size: int) -> list[Contender]:
     base.mkdir(exist_ok=True)
     script = files.folder / "probe"
     script.write_text(desired.probe(base))
-    driver = [
-        str(BIN / "python"),
-        "-m",
-        "benchmarks.drive_noop",
-        "--host-key",
-        rig.host_key,
-        "--base",
-        str(base),
-        *files.common,
-    ]
+    site = files.folder / "site.yaml"
+    site.write_text(desired.site(base, files.hosts, files.port))
+    home = prepared_home(rig, files, site)
+    apply = ["apply", "-f", str(site), "--until", "prepared", "--yes", "--output", "json"]
     found = [
         Contender("floor", files.bare_with(script), counted(size)),
-        Contender("cto way", driver, counted(size)),
+        Contender("cto", [str(BIN / "cto"), *apply], cto_answer(size), {"CTO_HOME": str(home)}),
     ]
     if (TOOLS / "pyinfra").exists():
         deploy = files.folder / "deploy.py"
         deploy.write_text(desired.pyinfra_deploy(base))
-        (base / "template-pairs.j2").write_text(desired.TEMPLATE_PAIRS)
+        (base.parent / "template-pairs.j2").write_text(desired.TEMPLATE_PAIRS)
         found.append(Contender("pyinfra", [*files.pyinfra(), str(deploy)], pyinfra_answer(size)))
     if (TOOLS / "ansible-playbook").exists():
         where, env, cold = files.ansible()
         play = files.folder / "play.json"
         play.write_text(desired.ansible_playbook(base))
-        (base / "template.j2").write_text(desired.TEMPLATE)
-        found.append(
-            Contender(
-                "ansible",
-                [str(TOOLS / "ansible-playbook"), *where, str(play)],
-                ansible_answer(size),
-                env,
-                cold,
-            )
-        )
+        (base.parent / "template.j2").write_text(desired.TEMPLATE)
+        argv = [str(TOOLS / "ansible-playbook"), *where, str(play)]
+        found.append(Contender("ansible", argv, ansible_answer(size), env, cold))
     return found
+
+
+def cto_answer(size: int) -> Callable[[Result], str]:
+    def check(result: Result) -> str:
+        last = json.loads((result.stdout.splitlines() or [b"{}"])[-1])
+        good = last.get("state") == "done" and last["summary"]["done"] == size
+        return "" if not result.status and good else f"status {result.status}, {last}"
+
+    return check
 
 
 def ansible_answer(size: int) -> Callable[[Result], str]:

@@ -156,12 +156,18 @@ def main() -> None:
     entries = summarize(read(options.files))
     print(markdown(entries))
     if options.save:
-        options.save.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"machine": machine(), "results": entries}, indent=1)
-        # One figure a line makes files nobody reads: the small objects stay on one.
-        options.save.write_text(
-            re.sub(r"\{\s+([^{}]*?)\s+\}", lambda m: "{" + re.sub(r"\s*\n\s*", " ", m[1]) + "}", text) + "\n"
-        )
+        save(entries, options.save)
+
+
+def save(entries: Sequence[Row], file: Path) -> Path:
+    """The summary with the machine it is of."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"machine": machine(), "results": entries}, indent=1)
+    # One figure a line makes files nobody reads: the small objects stay on one.
+    file.write_text(
+        re.sub(r"\{\s+([^{}]*?)\s+\}", lambda m: "{" + re.sub(r"\s*\n\s*", " ", m[1]) + "}", text) + "\n"
+    )
+    return file
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from controller.store import Home, Store
 
 if TYPE_CHECKING:  # heavy: imported where used
-    from controller.app.ports import Clock, Discovery, Images, KubeApi, Runner, Ssh, TalosApi
+    from controller.app.ports import Clock, Discovery, Images, KubeApi, Manifests, Runner, Ssh, TalosApi
     from controller.store import StoreQueries
     from roles.secrets import SecretsBundle
 
@@ -38,6 +38,12 @@ class Wiring:
         from controller.adapters.clock import SystemClock
 
         return SystemClock()
+
+    @cached_property
+    def clock_synchronized(self) -> Callable[[], bool]:
+        from controller.adapters.clock import synchronized
+
+        return synchronized
 
     @cached_property
     def store(self) -> Store:
@@ -95,6 +101,15 @@ class Wiring:
         mirror = os.environ.get("CTO_IMAGES", "")
         return LockedImages(
             ImageCache(self.home.images), self.store, mirror=Path(mirror).absolute() if mirror else None
+        )
+
+    @cached_property
+    def manifests(self) -> "Manifests":
+        from controller.adapters.manifests import ManifestFiles
+
+        mirror = os.environ.get("CTO_IMAGES", "")
+        return ManifestFiles(
+            self.home.manifests, self.store, mirror=Path(mirror).absolute() if mirror else None
         )
 
     def made(self, name: str) -> bool:

@@ -4,9 +4,11 @@ The same checks as `prepare`, as findings instead of an error at the first one.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from pyinfra.api.deploy import deploy
+from pyinfra.api.facts import FactBase
 from pyinfra.context import host
 
 from deploys import registry
@@ -28,6 +30,18 @@ class Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     disk: DiskIdentity | None = None
+    tools: tuple[str, ...] = ()  # needed later, besides those that writing the image takes
+
+
+class EpochFact(FactBase[int]):
+    """The machine's clock, in seconds since 1970; 0 if it does not say."""
+
+    def command(self) -> str:
+        return "date +%s"
+
+    def process(self, output: Any) -> int:
+        words = [line.strip() for line in output if line.strip()]
+        return int(words[0]) if words and words[0].isascii() and words[0].isdigit() else 0
 
 
 @deploy("Check")
@@ -38,8 +52,11 @@ def run(data: Data) -> registry.Conclude:
 def _look(data: Data) -> dict[str, object]:
     state = host.get_fact(DiskFact, path=data.disk.path) if data.disk else DiskState()
     return {
-        "findings": list(_findings(data.disk, state, host.get_fact(MissingTools, tools=TOOLS))),
+        "findings": list(
+            _findings(data.disk, state, host.get_fact(MissingTools, tools=(*TOOLS, *data.tools)))
+        ),
         "holds": state.holds,
+        "clock": host.get_fact(EpochFact),
         "firmware": "uefi" if host.get_fact(FirmwareFact).uefi else "bios",
     }
 

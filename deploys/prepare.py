@@ -26,11 +26,12 @@ class Data(BaseModel):
 
     disk: DiskIdentity
     may_hold_data: bool = False  # the plan showed what is on the disk, and it was agreed to lose it
+    tools: tuple[str, ...] = ()  # needed later, besides those that writing the image takes
 
 
 @deploy("Prepare")
 def run(data: Data) -> registry.Conclude:
-    require_tools(host.get_fact(MissingTools, tools=TOOLS))
+    require_tools(host.get_fact(MissingTools, tools=(*TOOLS, *data.tools)))
     state = host.get_fact(DiskFact, path=data.disk.path)
     require(data.disk, state)
     require_unused(data.disk, state)

@@ -6,7 +6,7 @@ unchanged machine have the same digest. Fields marked `VOLATILE` in their model 
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -16,6 +16,8 @@ from facts.registry import machine_facts
 from facts.spec import FactError, FactProblem, FactSpec
 
 T = TypeVar("T")
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 
 # Which field names an entry of a list, in order of preference: `disks.items[nvme0n1].size`.
 _NAMES = ("name", "path", "slot", "number")
@@ -92,24 +94,34 @@ def diff(old: Facts, new: Facts) -> tuple[Change, ...]:
 
 
 def canonical(data: Any) -> str:
-    return json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _CANONICAL.encode(data)
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def plain(value: Any, *, volatile: bool = True) -> Any:
     """A model as dictionaries, lists and scalars; without its volatile fields if so asked."""
-    if isinstance(value, tuple):
-        return [plain(each, volatile=volatile) for each in value]
-    if not is_dataclass(value) or isinstance(value, type):
+    kind: type = type(value)
+    if kind in _SCALARS:
         return value
-    steady, all_names = _field_names(type(value))
+    if kind is tuple:
+        return [each if type(each) in _SCALARS else plain(each, volatile=volatile) for each in value]
+    names = _field_names(kind)
+    if names is None:
+        return value
+    # Most values of most models are scalars: they are not worth a call each.
     return {
-        name: plain(getattr(value, name), volatile=volatile) for name in (all_names if volatile else steady)
+        name: found if type(found := getattr(value, name)) in _SCALARS else plain(found, volatile=volatile)
+        for name in names[volatile]
     }
 
 
 @cache
-def _field_names(model: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of the steady fields, and of all."""
+def _field_names(model: Any) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Names of the steady fields, and of all; None for what is no model."""
+    if not is_dataclass(model):
+        return None
     every = fields(model)
     return (
         tuple(each.name for each in every if not each.metadata.get("volatile")),

@@ -1,8 +1,9 @@
-"""Windows, blackouts and policies as the rest of the product sees them. Values only: when a window opens
-is computed elsewhere.
+"""Windows, blackouts, policies, freezes and overrides as the rest of the product sees them. Values only:
+when a window opens is computed elsewhere.
 """
 
 from dataclasses import dataclass
+from datetime import date, datetime
 
 Weekday = str  # "Mon" … "Sun"
 
@@ -46,3 +47,57 @@ class UpdatePolicy:
     max_failures_percent: int
     max_unavailable: int  # workers of one cluster at a time
     approval: str  # none, first-wave, each-wave
+    expected_minutes: int = 20  # of work on one node, until enough of it was measured
+    reserve_minutes: int = 15  # kept free at the end of a window to undo that work
+
+
+@dataclass(frozen=True, slots=True)
+class SiteCalendar:
+    """What the site files say about one site's time."""
+
+    site: str
+    timezone: str
+    windows: tuple[MaintenanceWindow, ...] = ()
+    blackouts: tuple[Blackout, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Nothing disruptive starts, from now on until it is lifted. Instants are aware and in UTC."""
+
+    id: str
+    reason: str
+    actor: str
+    since: datetime
+    until: datetime | None = None  # None: until somebody lifts it
+    site: str = ""  # "" = everywhere
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A window by hand for one site. Lifts neither freezes nor hard blackouts, and no guard of a cluster."""
+
+    id: str
+    site: str
+    reason: str
+    actor: str
+    since: datetime  # in effect from here on; until then it can be cancelled without a trace on any node
+    until: datetime
+    second: bool = False  # another person has to agree; where there is none, a delay stands in
+    approved_by: str = ""
+
+    @property
+    def agreed(self) -> bool:
+        """In effect from `since` on; otherwise it lapses at `until`."""
+        return not self.second or bool(self.approved_by)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An occurrence that was open while a controller ran. It never opens a second time, nor longer."""
+
+    site: str
+    window: str
+    day: date  # local, of its start
+    start: datetime
+    end: datetime

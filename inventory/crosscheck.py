@@ -4,29 +4,19 @@ that fit. Finds problems and warnings in effective values; changes nothing.
 
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from inventory import versions
+from inventory.bootstrap import conflicts
+from inventory.crosscheck_platform import platform
 from inventory.declared import Problems
+from inventory.delivery import FIRST_METAL_ISO
 from inventory.effective import Effective
 from inventory.errors import Problem
+from inventory.findings import Finding
 from inventory.values import ip_or_none
 
 MANY_CONTROL_PLANES = 7  # etcd grows slower, not safer, with more members
-_FIRST_METAL_ISO = 10  # the first Talos minor that can drop the partition afterwards
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something at a path of an effective object; `warning` does not stop anything."""
-
-    group: str  # nodes, clusters, sites
-    name: str
-    path: tuple[str, ...]
-    what: str
-    fix: str
-    warning: bool = False
 
 
 def crosscheck(effective: Effective, problems: Problems, warnings: Problems) -> None:
@@ -187,9 +177,9 @@ def _images(effective: Effective) -> Iterator[Finding]:
             fix = "remove one of them; null removes what is inherited"
             yield Finding("nodes", name, ("image", "schematic"), what, fix, warning=True)
         talos = image.get("talos")
-        if delivery["method"] == "metal-iso" and talos and versions.minor(talos) < _FIRST_METAL_ISO:
+        if delivery["method"] == "metal-iso" and talos and versions.minor(talos) < FIRST_METAL_ISO:
             what = f"Talos {talos} cannot drop the partition that delivery by metal-iso needs"
-            fix = "use Talos 1.10 or later, or `delivery: {method: state}`"
+            fix = "use Talos 1.10 or later, or leave `delivery.method` at auto, which takes STATE there"
             yield Finding("nodes", name, ("image", "talos"), what, fix)
         if delivery["trustSegment"] and delivery["method"] != "maintenance-push":
             what = f"trustSegment means nothing with method {delivery['method']}"
@@ -288,4 +278,6 @@ CHECKS: tuple[Callable[[Effective], Iterator[Finding]], ...] = (
     _settings,
     _interfaces,
     _shared_addresses,
+    platform,
+    lambda effective: conflicts(effective.nodes),
 )

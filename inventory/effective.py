@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from inventory import fleet as f
 from inventory.declared import Problems
+from inventory.delivery import decide
 from inventory.expand import Stacks
 from inventory.findings import problems_of
 from inventory.model import Model
@@ -128,6 +129,11 @@ class Effective:
         )
 
 
+def _delivery(tree: Tree, talos: str) -> f.Delivery:
+    method, reason = decide(tree["method"], talos)
+    return f.Delivery(method, tree["trustSegment"], reason)
+
+
 def _node(name: str, site: str, tree: Tree) -> f.Node:
     image, disk, delivery = tree["image"], tree["disk"], tree["delivery"]
     return f.Node(
@@ -153,7 +159,8 @@ def _node(name: str, site: str, tree: Tree) -> f.Node:
             extensions=tuple(image.get("extensions", ())),
             factory=image["factory"],
         ),
-        delivery=f.Delivery(delivery["method"], delivery["trustSegment"]),
+        delivery=_delivery(delivery, image.get("talos", "")),
         patches=tuple(tree.get("patches", ())),
         settings=tree.get("settings", {}),
+        bootstrap=tree.get("bootstrap", {}),
     )

@@ -23,7 +23,7 @@ NODE_DEFAULTS: Mapping[str, Any] = {
     "sshPort": 22,
     "sshUser": "root",
     "disk": {"wipe": False},
-    "delivery": {"method": "metal-iso", "trustSegment": False},
+    "delivery": {"method": "auto", "trustSegment": False},
     "image": {"factory": "https://factory.talos.dev"},
 }
 CLUSTER_DEFAULTS: Mapping[str, Any] = {

@@ -4,6 +4,7 @@ Knows the messages, not the kinds: the keys to suggest come from the model in wh
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -25,6 +26,18 @@ _EXPECTED: Mapping[str, tuple[str, str]] = {
     "model_type": ("a map", "write `key: value` lines below it, indented"),
     "model_attributes_type": ("a map", "write `key: value` lines below it, indented"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something at a path of an effective object; `warning` does not stop anything."""
+
+    group: str  # nodes, clusters, sites
+    name: str
+    path: tuple[str, ...]
+    what: str
+    fix: str
+    warning: bool = False
 
 
 def problems_of(

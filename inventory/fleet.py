@@ -37,8 +37,11 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    method: Literal["metal-iso", "state", "maintenance-push"] = "metal-iso"  # talos method D, B, A
+    """How the configuration reaches the first boot: by a partition of its own, in STATE, or pushed."""
+
+    method: Literal["metal-iso", "state", "maintenance-push"] = "metal-iso"
     trust_segment: bool = False
+    reason: str = ""  # why this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ class Node:
     settings: Mapping[str, Any] = field(
         default_factory=dict
     )  # timeServers, nameservers, registries, proxy, sysctls…
+    # directories, files, lines, sysctls of the bootstrap environment: `roles.settings`
+    bootstrap: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ class ClusterState(StrEnum):
     PLANNED = "planned"
     JOINED = "joined"  # its first control plane answers
     BOOTSTRAPPED = "bootstrapped"  # etcd started, exactly once
-    ACCESSIBLE = "accessible"  # kubeconfig and talosconfig fetched
+    ACCESSIBLE = "accessible"  # kubeconfig fetched
     READY = "ready"  # every member verified
 
 
@@ -64,6 +64,10 @@ NODE_TRANSITIONS: tuple[Transition, ...] = (
         Transition("reset", state, NodeState.RESET, "wipe and decommission", 60, True)
         for state in list(NodeState)[list(NodeState).index(NodeState.PREPARED) : -1]
     ),
+    # A machine may wait for its image; meanwhile somebody changes something.
+    Transition(
+        "settings", NodeState.PREPARED, NodeState.PREPARED, "bring back the machine's settings", 2, True
+    ),
 )
 
 CLUSTER_TRANSITIONS: tuple[Transition, ...] = (
@@ -77,7 +81,7 @@ CLUSTER_TRANSITIONS: tuple[Transition, ...] = (
         "fetch-access",
         ClusterState.BOOTSTRAPPED,
         ClusterState.ACCESSIBLE,
-        "fetch kubeconfig and talosconfig",
+        "fetch the kubeconfig",
         5,
     ),
     Transition(
@@ -88,6 +92,7 @@ CLUSTER_TRANSITIONS: tuple[Transition, ...] = (
 # The order in which a new machine goes through its life; `reconfigure` and `reset` stand aside.
 INSTALL_PATH: tuple[Transition, ...] = NODE_TRANSITIONS[1:10]
 RECONFIGURE_PATH: tuple[Transition, ...] = (NODE_TRANSITIONS[10], NODE_TRANSITIONS[9])
+SETTINGS_PATH: tuple[Transition, ...] = NODE_TRANSITIONS[-1:]
 
 # The four moments at which a controller may die during one transition (write intent, act, observe, record).
 KILL_POINTS: tuple[str, ...] = ("before_intent", "after_intent", "after_effect", "after_observe")
@@ -117,9 +122,8 @@ def reset_path(state: NodeState) -> tuple[Transition, ...]:
     return tuple(t for t in NODE_TRANSITIONS if t.step == "reset" and t.source == state)
 
 
-def remaining(state: NodeState) -> tuple[Transition, ...]:
-    """The install steps still ahead of a node in `state`, in order; empty for READY and RESET."""
-    for index, transition in enumerate(INSTALL_PATH):
-        if transition.source == state:
-            return INSTALL_PATH[index:]
-    return ()
+def remaining(state: NodeState, *, until: NodeState = NodeState.READY) -> tuple[Transition, ...]:
+    """The install steps still ahead of a node in `state` up to `until`, in order; none for READY, RESET."""
+    path = [t.source for t in INSTALL_PATH]
+    last = [t.target for t in INSTALL_PATH].index(until) + 1
+    return INSTALL_PATH[path.index(state) : last] if state in path else ()

@@ -4,10 +4,12 @@ because any of them may come from another layer; what must not be missing is che
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from inventory import values as v
+from inventory.bootstrap import BootstrapFields
 from inventory.model import Model
+from inventory.platform import ArgocdFields, CiliumFields
 
 
 class DiskFields(Model):
@@ -36,14 +38,16 @@ class ImageFields(Model):
     url: v.ImageUrl | None = Field(default=None, description="Image to write instead of the factory's.")
     sha256: v.Sha256 | None = Field(default=None, description="SHA-256 of the image file as fetched.")
     extensions: list[v.Extension] | None = Field(default=None, description="System extensions.")
-    factory: v.Url | None = Field(
-        default=None, description="Image Factory to use, such as a mirror of your own."
+    factory: v.Factory | None = Field(
+        default=None,
+        description="Image Factory to use: a mirror of your own, or a folder laid out like it (file:///…).",
     )
 
 
 class DeliveryFields(Model):
-    method: Literal["metal-iso", "state", "maintenance-push"] | None = Field(
-        default=None, description="How the machine configuration reaches the node's first boot."
+    method: Literal["auto", "metal-iso", "state", "maintenance-push"] | None = Field(
+        default=None,
+        description="How the machine configuration reaches the first boot; `auto` goes by the version.",
     )
     trust_segment: bool | None = Field(
         default=None, description="Declares the network segment trusted; for `maintenance-push` only."
@@ -165,6 +169,9 @@ class NodeFields(Model):
     image: ImageFields | None = Field(default=None, description="The Talos image.")
     delivery: DeliveryFields | None = Field(default=None, description="How the configuration is delivered.")
     settings: NodeSettings | None = Field(default=None, description="Settings of the machine.")
+    bootstrap: BootstrapFields | None = Field(
+        default=None, description="What the bootstrap environment is to have before installing."
+    )
     patches: list[dict[str, Any]] | None = Field(
         default=None,
         description="Patches of the machine configuration: strategic merge, or operations of RFC 6902 with "
@@ -218,21 +225,13 @@ class ClusterFields(Model):
         description="Network of the services.",
         examples=["10.96.0.0/12"],
     )
-    cni: Annotated[
-        Literal["flannel", "none", "cilium"] | None,
-        AfterValidator(
-            lambda cni: (
-                v.refuse(
-                    "cni: cilium is not yet supported",
-                    "write cni: none and kubeProxy: false, and install Cilium yourself",
-                )
-                if cni == "cilium"
-                else cni
-            )
-        ),
-    ] = Field(default=None, description="Pod network: flannel, or none to install one yourself.")
+    cni: Literal["flannel", "none", "cilium"] | None = Field(
+        default=None, description="Pod network; none to install one yourself, cilium as `cilium` says."
+    )
+    cilium: CiliumFields | None = Field(default=None, description="Which Cilium, for `cni: cilium`.")
+    argocd: ArgocdFields | None = Field(default=None, description="Install Argo CD. Default: not.")
     kube_proxy: bool | None = Field(
-        default=None, description="Run kube-proxy; false where the pod network does its work."
+        default=None, description="Run kube-proxy. Default: unless Cilium does its work."
     )
     vip: v.Ip | None = Field(
         default=None,

@@ -2,9 +2,10 @@
 either returns a fleet that is consistent or raises SiteFileError with every problem that it found.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from inventory.calendar import Blackout, MaintenanceWindow, UpdatePolicy
@@ -15,6 +16,7 @@ from inventory.effective import Effective
 from inventory.errors import OperatorError, Problem
 from inventory.expand import BUILT_IN, expand
 from inventory.findings import suggest
+from inventory.fitting import needed_minutes, unfit_sites
 from inventory.fleet import Fleet
 from inventory.model import SiteSelector
 from inventory.overlay import Origin, find_path
@@ -67,7 +69,12 @@ class Resolved:
 
 def load_files(texts: Mapping[str, str]) -> Resolved:
     """File name → text, to the effective fleet. Raises SiteFileError."""
-    return resolve(read(texts))
+    return _loaded(tuple(texts.items()))
+
+
+@lru_cache(maxsize=1)  # a plan, the run that it becomes and its execution read the same texts in one process
+def _loaded(texts: tuple[tuple[str, str], ...]) -> Resolved:
+    return resolve(read(dict(texts)))
 
 
 def resolve(documents: Documents) -> Resolved:
@@ -81,10 +88,12 @@ def resolve(documents: Documents) -> Resolved:
     windows = tuple(_about(documents, maintenance_window.MaintenanceWindow, effective, problems))
     blackouts = tuple(_about(documents, blackout.Blackout, effective, problems))
     policies = tuple(_about(documents, update_policy.UpdatePolicy, effective, problems))
+    window_values = tuple(item.model.value(sites) for item, sites in windows)
+    _must_fit(policies, window_values, problems)
     problems.raise_if_any()
     return Resolved(
         fleet=effective.fleet(),
-        windows=tuple(item.model.value(sites) for item, sites in windows),
+        windows=window_values,
         blackouts=tuple(item.model.value(sites) for item, sites in blackouts),
         policies=tuple(item.model.value(sites) for item, sites in policies),
         warnings=warnings.report(),
@@ -110,6 +119,24 @@ def _about(
             path = ("spec", "appliesTo", "labels" if chosen.labels else "sites")
             problems.note(item.source, path, what, "check the labels in the metadata of the sites")
         yield item, sites
+
+
+def _must_fit(
+    policies: Iterable[tuple[Declared[update_policy.UpdatePolicy], tuple[str, ...]]],
+    windows: Iterable[MaintenanceWindow],
+    problems: Problems,
+) -> None:
+    """A policy whose work fits into no window is refused now, and not in the night when it would wait."""
+    for item, sites in policies:
+        policy = item.model.value(sites)
+        needed = needed_minutes(policy)
+        for site, longest in unfit_sites(policy, windows):
+            what = (
+                f"one node needs {needed} minutes (expectedDuration and a quarter, rollbackReserve); the "
+                f"longest window of site {site} has {longest}, of which up to a tenth passes first"
+            )
+            fix = f"give site {site} a window of at least {needed + 10} minutes, or expect less"
+            problems.note(item.source, ("spec",), what, fix)
 
 
 def _matches(chosen: SiteSelector, site: str, effective: Effective) -> bool:

@@ -197,6 +197,11 @@ def _image_url(value: str) -> str:
     return _url(value)
 
 
+def _factory(value: str) -> str:
+    """A service, or a folder whose files lie where the service has them."""
+    return value if value.startswith(("/", "file:///")) else _url(value)
+
+
 def _endpoint(value: str) -> str:
     parts = _split_url(value)
     example = "write it like https://10.0.0.10:6443"
@@ -244,6 +249,7 @@ TalosVersion = Annotated[str, *checked(_talos, "1.13.9", _VERSION)]
 KubernetesVersion = Annotated[str, *checked(_kubernetes, "1.36.3", _VERSION)]
 Registry = Annotated[str, AfterValidator(_registry)]
 Url = Annotated[str, *checked(_url, "https://mirror.example.com")]
+Factory = Annotated[str, *checked(_factory, "https://mirror.example.com")]
 ImageUrl = Annotated[str, *checked(_image_url, "https://factory.talos.dev/…/metal-amd64.raw.zst")]
 Endpoint = Annotated[str, *checked(_endpoint, "https://10.0.0.10:6443")]
 _HEX_FIX = "write its 64 hexadecimal digits in lower case"

@@ -9,11 +9,12 @@ from typing import Any
 
 import yaml
 
+from roles.config_moved import MOVED, moved_fields
 from roles.talos_version import Contract
 
 NOT_JUDGED = "the fields inside sections and documents, the install disk, the network"
 
-# Kind → the first minor that knows it (Talos config/types, release branches 1.8 to 1.13).
+# Kind → the first minor that knows it (Talos config/types, minors 1.8 to 1.14).
 _BY_MINOR: Mapping[int, str] = {
     8: "EventSinkConfig ExtensionServiceConfig KmsgLogConfig KubeSpanEndpointsConfig "
     "NetworkDefaultActionConfig NetworkRuleConfig SideroLinkConfig TrustedRootsConfig "
@@ -25,8 +26,40 @@ _BY_MINOR: Mapping[int, str] = {
     "RegistryTLSConfig ResolverConfig StaticHostConfig TimeSyncConfig VLANConfig WireguardConfig",
     13: "BlackholeRouteConfig EnvironmentConfig ExternalVolumeConfig ImageVerificationConfig KubeSpanConfig "
     "RoutingRuleConfig TCPProbeConfig VRFConfig",
+    14: "BGPInstanceConfig CRIBaseRuntimeSpecConfig CRICustomizationConfig ContainerConfig "
+    "DiscoveryIdentityConfig DiscoveryServiceConfig EtcFileConfig FilesystemScrubConfig "
+    "FilesystemTrimConfig HTTPProbeConfig ImageCacheConfig KernelModuleConfig KubeAPIServerCAConfig "
+    "KubeAPIServerConfig KubeAdmissionControlConfig KubeAggregatorCAConfig KubeAuditPolicyConfig "
+    "KubeAuthenticationConfig KubeAuthorizerConfig KubeClusterConfig KubeControllerManagerConfig "
+    "KubeCoreDNSConfig KubeCredentialProviderConfig KubeEtcdEncryptionConfig "
+    "KubeExternalManifestConfig KubeFlannelCNIConfig KubeInlineManifestConfig KubeNetworkConfig "
+    "KubeNodeConfig KubePrismConfig KubeProxyConfig KubeSchedulerConfig KubeServiceAccountConfig "
+    "KubeStaticPodConfig KubeTalosAPIAccessConfig KubeletConfig LVMLogicalVolumeConfig "
+    "LVMVolumeGroupConfig RAIDArrayConfig SecurityProfileConfig SysctlConfig SysfsConfig "
+    "UdevRulesConfig UnattendedInstallConfig VethConfig",
 }
 KINDS: Mapping[str, int] = {kind: minor for minor, kinds in _BY_MINOR.items() for kind in kinds.split()}
+_NEEDED = ("KubeClusterConfig", "KubeNetworkConfig", "KubeletConfig", "KubeAPIServerCAConfig")
+# Talos config/types, ControlplaneOnlyDocument
+_CONTROL_PLANE_ONLY = frozenset(
+    {
+        "KubeAPIServerConfig",
+        "KubeAdmissionControlConfig",
+        "KubeAggregatorCAConfig",
+        "KubeAuditPolicyConfig",
+        "KubeAuthenticationConfig",
+        "KubeAuthorizerConfig",
+        "KubeControllerManagerConfig",
+        "KubeCoreDNSConfig",
+        "KubeEtcdEncryptionConfig",
+        "KubeFlannelCNIConfig",
+        "KubeProxyConfig",
+        "KubeSchedulerConfig",
+        "KubeServiceAccountConfig",
+        "KubeTalosAPIAccessConfig",
+    }
+)
+_ETCD_KEY = "cluster.etcd.ca.key"
 _TOP = frozenset({"version", "machine", "cluster", "debug", "persist"})
 
 
@@ -43,7 +76,8 @@ def problems(text: str, contract: Contract) -> list[str]:
     found = list(_documents(documents, contract))
     if len(mains) != 1:
         return [*found, f"there are {len(mains)} main documents (without kind); there must be one"]
-    return [*found, *_main(mains[0])]
+    judge = _split if contract.kubernetes_documents else _main
+    return [*found, *_common(mains[0]), *judge(mains[0], documents)]
 
 
 def _documents(documents: list[dict[str, Any]], contract: Contract) -> Iterator[str]:
@@ -55,7 +89,7 @@ def _documents(documents: list[dict[str, Any]], contract: Contract) -> Iterator[
         if document.get("apiVersion") != "v1alpha1":
             yield f"{kind} has not apiVersion: v1alpha1"
         if kind not in KINDS:
-            yield f"no Talos from 1.8 to 1.13 knows the kind {kind}"
+            yield f"no Talos from 1.8 to 1.14 knows the kind {kind}"
         elif KINDS[kind] > contract.number:
             yield f"Talos {contract.minor} does not know the kind {kind}, which came with 1.{KINDS[kind]}"
         if (kind, name) in seen:
@@ -63,26 +97,55 @@ def _documents(documents: list[dict[str, Any]], contract: Contract) -> Iterator[
         seen.add((kind, name))
 
 
-def _main(main: Mapping[str, Any]) -> Iterator[str]:
+def _common(main: Mapping[str, Any]) -> Iterator[str]:
+    """What the main document must say for any Talos."""
     if main.get("version") != "v1alpha1":
         yield "the main document has not version: v1alpha1"
     yield from (f"the main document has an unknown key {key}" for key in main if key not in _TOP)
     kind = _at(main, "machine", "type")
     if kind not in {"controlplane", "worker"}:
         yield "machine.type is neither controlplane nor worker"
-    if not str(_at(main, "cluster", "controlPlane", "endpoint") or "").startswith("https://"):
-        yield "cluster.controlPlane.endpoint is no https:// address"
     if not _at(main, "machine", "ca", "crt"):
         yield "machine.ca.crt is missing"
+    yield from _keys(kind, {path: _at(main, *path.split(".")) for path in ("machine.ca.key", _ETCD_KEY)})
+
+
+def _main(main: Mapping[str, Any], _: list[dict[str, Any]]) -> Iterator[str]:
+    """Up to Talos 1.13: nearly all is in the main document."""
+    if not str(_at(main, "cluster", "controlPlane", "endpoint") or "").startswith("https://"):
+        yield "cluster.controlPlane.endpoint is no https:// address"
     install = _at(main, "machine", "install") or {}
     if not isinstance(install, Mapping) or not (install.get("disk") or install.get("diskSelector")):
         yield "machine.install names no disk"
-    keys = (("machine", "ca", "key"), ("cluster", "ca", "key"), ("cluster", "etcd", "ca", "key"))
-    for path in keys:
-        if kind == "controlplane" and not _at(main, *path):
-            yield f"{'.'.join(path)} is missing on a control plane"
-        if kind == "worker" and _at(main, *path):
-            yield f"{'.'.join(path)} is set on a worker, which must hold no key"
+    yield from _keys(_at(main, "machine", "type"), {"cluster.ca.key": _at(main, "cluster", "ca", "key")})
+
+
+def _split(main: Mapping[str, Any], documents: list[dict[str, Any]]) -> Iterator[str]:
+    """From Talos 1.14: one document per matter."""
+    kinds = {str(document.get("kind", "")): document for document in documents}
+    yield from (f"{field} has moved: it is in {MOVED[field]} now" for field in moved_fields(main))
+    yield from (f"{kind} is missing" for kind in _NEEDED if kind not in kinds)
+    if not str(_at(kinds, "KubeClusterConfig", "endpoint") or "").startswith("https://"):
+        yield "KubeClusterConfig.endpoint is no https:// address"
+    install = kinds.get("UnattendedInstallConfig")
+    if install is not None and not _at(install, "provisioning", "diskSelector", "match"):
+        yield "UnattendedInstallConfig.provisioning.diskSelector.match is missing"
+    kind = _at(main, "machine", "type")
+    key = _at(kinds, "KubeAPIServerCAConfig", "issuingCA", "key")
+    yield from _keys(kind, {"KubeAPIServerCAConfig.issuingCA.key": key})
+    if kind == "worker":
+        yield from (f"{name} is for control planes only" for name in kinds if name in _CONTROL_PLANE_ONLY)
+    label = _at(kinds, "KubeNodeConfig", "labels", "node-role.kubernetes.io/control-plane")
+    if kind == "controlplane" and "KubeNodeConfig" in kinds and label is None:
+        yield "KubeNodeConfig lacks the label node-role.kubernetes.io/control-plane, which Talos adds no more"
+
+
+def _keys(kind: Any, keys: Mapping[str, Any]) -> Iterator[str]:
+    for path, key in keys.items():
+        if kind == "controlplane" and not key:
+            yield f"{path} is missing on a control plane"
+        if kind == "worker" and key:
+            yield f"{path} is set on a worker, which must hold no key"
 
 
 def _at(value: Any, *path: str) -> Any:

@@ -1,15 +1,17 @@
 """The `cluster` section of the main document: what the nodes of a cluster share. No node-specific values.
+From Talos 1.14 on it is nearly empty: see `config_kubernetes`.
 
 Control planes carry the cluster's keys; workers get its id, its tokens and the Kubernetes CA's certificate.
 """
 
 from typing import Any
 
+from roles import platform
 from roles.config_input import DNS_DOMAIN, ConfigInput
 from roles.pki import KeyPair
 from roles.secrets import b64
 
-_POD_SECURITY = {
+POD_SECURITY = {
     "name": "PodSecurity",
     "configuration": {
         "apiVersion": "pod-security.admission.config.k8s.io/v1alpha1",
@@ -25,12 +27,15 @@ _POD_SECURITY = {
         "exemptions": {"usernames": [], "runtimeClasses": [], "namespaces": ["kube-system"]},
     },
 }
-_AUDIT_POLICY = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}
+AUDIT_POLICY = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}
 
 
 def cluster_section(source: ConfigInput) -> dict[str, Any]:
     """In the order of Talos's own generator."""
     bundle, control_plane = source.bundle, source.role.control_plane
+    if source.contract.kubernetes_documents:
+        etcd = {"etcd": {"ca": _pair(bundle.etcd)}} if control_plane else {}
+        return {"token": bundle.bootstrap_token, **etcd}
     section: dict[str, Any] = {
         "id": bundle.cluster_id,
         "secret": bundle.cluster_secret,
@@ -59,25 +64,27 @@ def _control_plane(source: ConfigInput) -> dict[str, Any]:
             "image": f"registry.k8s.io/kube-apiserver:v{version}",
             "certSANs": list(dict.fromkeys((source.endpoint_host, *source.cert_sans))),
             **({"disablePodSecurityPolicy": True} if source.contract.explicit_features else {}),
-            "admissionControl": [_POD_SECURITY],
-            "auditPolicy": _AUDIT_POLICY,
+            "admissionControl": [POD_SECURITY],
+            "auditPolicy": AUDIT_POLICY,
         },
         "controllerManager": {"image": f"registry.k8s.io/kube-controller-manager:v{version}"},
         "proxy": _proxy(source),
         "scheduler": {"image": f"registry.k8s.io/kube-scheduler:v{version}"},
         "etcd": {"ca": _pair(bundle.etcd)},
     }
+    if source.manifests:
+        section["inlineManifests"] = [{"name": m.name, "contents": m.contents} for m in source.manifests]
     return section | ({"allowSchedulingOnControlPlanes": True} if source.schedulable else {})
 
 
 def _proxy(source: ConfigInput) -> dict[str, Any]:
     """kube-proxy, unless something else does its work (Cilium without kube-proxy)."""
     image = {"image": f"registry.k8s.io/kube-proxy:v{source.cluster.kubernetes}"}
-    return {"disabled": True, **image} if source.cluster.settings.get("kubeProxy") is False else {**image}
+    return image if platform.kube_proxy(source.cluster) else {"disabled": True, **image}
 
 
 def _network(source: ConfigInput) -> dict[str, Any]:
-    cni = {"cni": {"name": "none"}} if source.cluster.settings.get("cni") == "none" else {}
+    cni = {"cni": {"name": "none"}} if platform.own_cni(source.cluster) else {}
     return {
         "dnsDomain": DNS_DOMAIN,
         "podSubnets": [source.pod_cidr],

@@ -1,4 +1,5 @@
 """The documents beside the main one, from Talos 1.12 on: host name, interfaces, DNS, time, registries, proxy.
+Those that came with 1.14 are in `config_system` and `config_kubernetes`.
 
 An interface without a document gets its address by DHCP.
 """
@@ -35,6 +36,8 @@ def _dns(source: ConfigInput) -> Iterator[Document]:
     fields: dict[str, Any] = {"nameservers": servers} if servers else {}
     if domains:
         fields["searchDomains"] = {"domains": domains}
+    if source.contract.kubernetes_documents:
+        fields["hostDNS"] = {"enabled": True, "forwardKubeDNSToHost": True}
     if fields:
         yield _document("ResolverConfig", **fields)
 

@@ -10,6 +10,7 @@ from inventory.errors import OperatorError
 from inventory.fleet import Cluster, Node
 from roles.features import Feature, wanted
 from roles.network import Link, links
+from roles.platform import InlineManifest
 from roles.secrets import SecretsBundle
 from roles.spec import RoleSpec
 from roles.talos_version import Contract
@@ -31,6 +32,7 @@ class ConfigInput:
     memory: int
     threads: int
     profile: Profile | None = None
+    manifests: tuple[InlineManifest, ...] = ()
 
     @property
     def settings(self) -> Mapping[str, Any]:

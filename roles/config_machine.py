@@ -1,5 +1,5 @@
 """The `machine` section of the main document: the node itself. Of secrets it takes only what this role may
-hold.
+hold. From Talos 1.14 on most of it has moved to the documents of `config_system` and `config_kubernetes`.
 
 A worker never gets a CA key: whoever takes one worker must not own the cluster (Talos generate/worker.go).
 """
@@ -25,17 +25,18 @@ def machine_section(source: ConfigInput) -> dict[str, Any]:
         "token": source.bundle.trustd_token,
         "ca": {"crt": b64(source.bundle.os.crt), "key": b64(source.bundle.os.key) if control_plane else ""},
         "certSANs": _cert_sans(source),
-        "kubelet": _kubelet(source),
-        "install": _install(source),
-        "features": _features(source),
     }
     contract = source.contract
+    if contract.kubernetes_documents:
+        return section | {"features": {"diskQuotaSupport": True}}
+    section |= {"kubelet": _kubelet(source), "install": _install(source), "features": _features(source)}
+    modules = kernel_modules(source)
     optional = {
         **({} if contract.network_documents else legacy_fields(source)),
         "env": {} if contract.environment_document else proxy_variables(source),
-        "sysctls": _sysctls(source),
-        "kernel": _kernel(source),
-        "nodeLabels": _labels(source),
+        "sysctls": sysctls(source),
+        "kernel": {"modules": modules} if modules else {},
+        "nodeLabels": node_labels(source),
         "nodeTaints": dict(source.settings.get("nodeTaints") or {}),
     }
     return section | {key: value for key, value in optional.items() if value}
@@ -65,20 +66,24 @@ def _cert_sans(source: ConfigInput) -> list[str]:
 
 
 def _kubelet(source: ConfigInput) -> dict[str, Any]:
-    reserved = system_reserved(
-        memory=source.memory, cores=source.threads, control_plane=source.role.control_plane
-    )
     mounts = [dict(mount) for feature in source.features for mount in feature.mounts]
     return {
         "image": f"ghcr.io/siderolabs/kubelet:v{source.cluster.kubernetes}",
-        "extraConfig": {"systemReserved": dict(reserved)},
+        "extraConfig": {"systemReserved": reserved(source)},
         **({"extraMounts": mounts} if mounts else {}),
         "defaultRuntimeSeccompProfileEnabled": True,
         "disableManifestsDirectory": True,
     }
 
 
-def _sysctls(source: ConfigInput) -> dict[str, str]:
+def reserved(source: ConfigInput) -> dict[str, str]:
+    """What the kubelet keeps for the node itself."""
+    return dict(
+        system_reserved(memory=source.memory, cores=source.threads, control_plane=source.role.control_plane)
+    )
+
+
+def sysctls(source: ConfigInput) -> dict[str, str]:
     """The profile's, then the features', then the site file's, which has the last word."""
     result: dict[str, str] = dict(source.profile.sysctls) if source.profile else {}
     for feature in source.features:
@@ -86,13 +91,14 @@ def _sysctls(source: ConfigInput) -> dict[str, str]:
     return result | {key: str(value) for key, value in (source.settings.get("sysctls") or {}).items()}
 
 
-def _kernel(source: ConfigInput) -> dict[str, Any]:
+def kernel_modules(source: ConfigInput) -> list[dict[str, Any]]:
+    """The profile's and the features', each with its parameters if the site file gives it some."""
     names = [*(source.profile.kernel_modules if source.profile else ())]
     names += [name for feature in source.features for name in feature.modules]
     modules: dict[str, dict[str, Any]] = {name: {"name": name} for name in names}
     for module in source.settings.get("kernelModules") or ():
         modules[module["name"]] = _module(module)
-    return {"modules": list(modules.values())} if modules else {}
+    return list(modules.values())
 
 
 def _module(module: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,6 +106,7 @@ def _module(module: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": module["name"], **({"parameters": parameters} if parameters else {})}
 
 
-def _labels(source: ConfigInput) -> dict[str, str]:
+def node_labels(source: ConfigInput) -> dict[str, str]:
+    """The site file's, and the one that keeps load balancers away where no workloads run."""
     labels = {_NO_LOAD_BALANCER: ""} if source.role.control_plane and not source.schedulable else {}
     return labels | {key: str(value) for key, value in (source.settings.get("nodeLabels") or {}).items()}

@@ -14,7 +14,8 @@ class Feature:
     extensions: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
-    mounts: tuple[Mapping[str, Any], ...] = ()  # kubelet.extraMounts
+    mounts: tuple[Mapping[str, Any], ...] = ()  # kubelet.extraMounts, up to Talos 1.13
+    volumes: tuple[str, ...] = ()  # in their place from 1.14 on: folders of /var, mounted at /var/mnt/<name>
 
 
 FEATURES: Mapping[str, Feature] = {
@@ -29,6 +30,7 @@ FEATURES: Mapping[str, Feature] = {
                 "options": ["bind", "rshared", "rw"],
             },
         ),
+        volumes=("longhorn",),
     ),
     "nvidia": Feature(
         extensions=(

@@ -8,24 +8,32 @@ it. Patches come last and have the last word. The text holds the cluster's secre
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from facts.hardware import Profile
 from facts.machine_model import Hardware
+from inventory.errors import OperatorError
 from inventory.fleet import Cluster, Node
-from roles import patches, schematic
+from roles import patches, platform, schematic
 from roles.checks import threads
 from roles.config_cluster import cluster_section
-from roles.config_documents import extra_documents
+from roles.config_documents import extra_documents, proxy_variables
 from roles.config_input import ConfigInput
+from roles.config_kubernetes import kubernetes_documents
 from roles.config_machine import machine_section
+from roles.config_moved import refuse_moved
+from roles.config_system import system_documents
 from roles.disks import DiskChoice
+from roles.platform import InlineManifest
 from roles.registry import role
 from roles.schematic import Schematic
 from roles.secrets import SecretsBundle
 from roles.talos_version import check_kubernetes, contract_of
 from roles.yaml_text import dump_all
+
+MAX_BYTES = 15 * 1024 * 1024  # the volume that delivers it has 16 MiB; Talos takes 32 MiB in a call
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +54,10 @@ def render(
     hardware: Hardware,
     profile: Profile | None = None,
     image: Schematic | None = None,
+    files: Mapping[str, InlineManifest] | None = None,
 ) -> Rendered:
-    """The whole multi-document text. `image` is the schematic if the factory's own answer is known.
+    """The whole multi-document text. `image` is the schematic if the factory's own answer is known; `files`
+    are the manifest files that `platform.sources` asks for, by part.
 
     Raises RefusedError for a Talos or Kubernetes version that is not supported, OperatorError for a patch
     that does not fit.
@@ -67,9 +77,23 @@ def render(
         threads=threads(hardware),
         profile=profile,
     )
+    if source.role.control_plane:
+        carried = platform.manifests(cluster, files or {}, proxy=proxy_variables(source))
+        source = replace(source, manifests=carried)
+    where = f"node {node.name}"
+    refuse_moved(node.patches, contract, where=where)
+    text = dump_all(patches.apply(_documents(source), node.patches, where=where, minor=contract.number))
+    data = text.encode()
+    if len(data) > MAX_BYTES:
+        what = f"the configuration has {len(data) >> 20} MiB, more than can be delivered"
+        raise OperatorError(what, where=where, fix="give smaller manifests or patches")
+    return Rendered(text, hashlib.sha256(data).hexdigest(), tuple(_warnings(source)))
+
+
+def _documents(source: ConfigInput) -> list[dict[str, Any]]:
+    """The main one first."""
     main = {"version": "v1alpha1", "machine": machine_section(source), "cluster": cluster_section(source)}
-    text = dump_all(patches.apply([main, *extra_documents(source)], node.patches, where=f"node {node.name}"))
-    return Rendered(text, hashlib.sha256(text.encode()).hexdigest(), tuple(_warnings(source)))
+    return [main, *extra_documents(source), *system_documents(source), *kubernetes_documents(source)]
 
 
 def _warnings(source: ConfigInput) -> Iterator[str]:

@@ -2,10 +2,11 @@
 
 It errs on the side of hiding: whatever is called a key, token, password or the like is replaced, wherever it
 stands, and so are private keys inside other text and credentials inside URLs. A secret that changed shows as
-changed, without a trace of its value.
+changed, without a trace of its value. Of a text as long as a manifest file only its hash is shown.
 """
 
 import difflib
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from roles.yaml_text import dump_all
 
 HIDDEN = "***"
 CHANGED = "*** (changed)"
+LONG = 64 * 1024
 
 _SECRET_NAMES = frozenset(
     {
@@ -100,6 +102,8 @@ def _hidden(value: Any, old: Any, *, compare: bool, name: str = "") -> Any:
 def _shown(value: str, name: str) -> str:
     if name.lower() in _SECRET_NAMES or _SECRET_WORDS.search(name):
         return HIDDEN
+    if len(value) > LONG:  # a manifest: nobody reads megabytes in a plan, and comparing them takes seconds
+        return f"({len(value)} characters, SHA-256 {hashlib.sha256(value.encode()).hexdigest()})"
     assignment = _ASSIGNMENT.match(value)
     if assignment and _SECRET_WORDS.search(assignment[1]):
         return f"{assignment[1]}={HIDDEN}"

@@ -19,12 +19,17 @@ from inventory.fleet import Image, Node
 from roles import features
 
 Arch = Literal["amd64", "arm64"]
+REGISTRY = "factory.talos.dev"
 CONFIG_ARGUMENT = "talos.config=metal-iso"  # tells Talos to look for a volume called metal-iso
 _FIRST_METAL_INSTALLER = 10  # Talos minor; earlier ones have one installer for all platforms
 
 _PLAIN = re.compile(r"[A-Za-z/_][A-Za-z0-9/_.=,+@%~-]*(?::[A-Za-z0-9/_.=,+@%~-]+)*")
 _YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 _ID = re.compile(r"[0-9a-f]{64}")
+_INSTALLER = re.compile(
+    r"(?P<host>[^@\s]+)/(?:metal-)?installer(?P<secure>-secureboot)?/(?P<id>[0-9a-f]{64})"
+    r"(?::[^@/\s]+)?(?:@sha256:[0-9a-f]{64})?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +95,7 @@ def for_node(node: Node, profile: Profile | None = None) -> Schematic:
 
 def installer_reference(image: Image, schematic_id: str) -> str:
     """The container image that upgrades this node and keeps its extensions."""
-    name = "installer" if versions.minor(image.talos) < _FIRST_METAL_INSTALLER else "metal-installer"
-    return f"{_host(image)}/{name}/{schematic_id}:v{image.talos}"
+    return _installer(_host(image), schematic_id, image.talos)
 
 
 def image_url(image: Image, schematic_id: str, arch: Arch) -> str:
@@ -101,11 +105,35 @@ def image_url(image: Image, schematic_id: str, arch: Arch) -> str:
     )
 
 
+def upgraded(reference: str, talos: str) -> str:
+    """The installer of another Talos with the schematic of `reference`, so that its extensions stay.
+
+    `reference` is what the node was installed from, not what the site file says now. Refused if it names no
+    schematic, since an installer without one would leave the extensions out.
+    """
+    match = _INSTALLER.fullmatch(reference)
+    if not match:
+        raise RefusedError(
+            f"{reference!r} names no schematic: an upgrade by it would drop the system extensions",
+            fix="give the node a factory installer (…/metal-installer/<schematic>:v…) first: cto apply",
+        )
+    return _installer(match["host"], match["id"], talos, secure_boot=bool(match["secure"]))
+
+
+def _installer(host: str, schematic_id: str, talos: str, *, secure_boot: bool = False) -> str:
+    name = "installer" if versions.minor(talos) < _FIRST_METAL_INSTALLER else "metal-installer"
+    return f"{host}/{name}{'-secureboot' if secure_boot else ''}/{schematic_id}:v{talos}"
+
+
 def _host(image: Image) -> str:
+    """The registry of installers. A folder is none: nodes then pull from the usual one, or its mirrors."""
+    if image.factory.startswith(("/", "file:///")):
+        return REGISTRY
     parts = urlsplit(image.factory)
     if parts.scheme not in {"https", "http"} or not parts.netloc:
         raise OperatorError(
-            f"{image.factory!r} is no factory URL", fix="write it as https://factory.example.org"
+            f"{image.factory!r} is no factory",
+            fix="write it as https://factory.example.org, or file:///folder",
         )
     return parts.netloc + parts.path.rstrip("/")
 

@@ -33,6 +33,11 @@ class Contract:
         return self.number >= 13
 
     @property
+    def kubernetes_documents(self) -> bool:
+        """Nearly all of `machine` and `cluster` has documents of its own; what stays is who the node is."""
+        return self.number >= 14
+
+    @property
     def explicit_features(self) -> bool:
         """Switches that later minors hide, since they are always on."""
         return self.number <= 11
@@ -42,7 +47,7 @@ class Contract:
         return self.number >= 9
 
 
-_DEFAULTS = {8: "1.31.4", 9: "1.32.4", 10: "1.33.6", 11: "1.34.1", 12: "1.35.4", 13: "1.36.3"}
+_DEFAULTS = {8: "1.31.4", 9: "1.32.4", 10: "1.33.6", 11: "1.34.1", 12: "1.35.4", 13: "1.36.3", 14: "1.37.0"}
 CONTRACTS: Mapping[str, Contract] = {
     f"1.{number}": Contract(f"1.{number}", KUBERNETES_OF_TALOS[number], kubernetes)
     for number, kubernetes in _DEFAULTS.items()

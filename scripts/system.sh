@@ -1,7 +1,10 @@
 #!/bin/sh
 # Installs the Debian packages that some tests need. Only as root; without root those tests skip and say so.
 set -eu
-packages="openssh-server openssh-client avahi-daemon iproute2 zstd gdisk dosfstools mtools chromium"
+packages="openssh-server openssh-client avahi-daemon iproute2 zstd gdisk dosfstools xfsprogs mtools chromium"
+# The bootable image: to build it, and to boot it.
+packages="$packages mmdebstrap squashfs-tools xorriso grub-common grub-pc-bin grub-efi-amd64-bin kmod"
+packages="$packages qemu-system-x86 ovmf dnsmasq-base zbar-tools qrencode"
 missing=""
 for package in $packages; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"

@@ -13,4 +13,10 @@ rm -f /tmp/cto-imports.$$
 if [ "$quick" = "--quick" ]; then
   exec "$bin"/pytest -q -n 2 tests/unit tests/architecture
 fi
+# Building the bootable image and booting it under QEMU takes most of the time.
+if [ "${SKIP_SLOW:-}" = 1 ]; then
+  echo "Leaving out what is marked slow (SKIP_SLOW=1)." >&2
+  exec "$bin"/pytest -q -n 2 --dist worksteal -m "not slow" tests
+fi
+echo "Running everything; make test SKIP_SLOW=1 leaves out the longest tests (the image under QEMU)." >&2
 exec "$bin"/pytest -q -n 2 --dist worksteal tests

@@ -1,4 +1,6 @@
-"""The machine's clock, as the `Clock` port. Does not judge whether the time is right: `cto doctor` does."""
+"""The machine's clock, as the `Clock` port, and what the kernel says of it. Does not judge whether the time
+is right: `cto doctor` and the maintenance calendar do.
+"""
 
 import time
 from datetime import UTC, datetime
@@ -16,3 +18,19 @@ class SystemClock:
         import asyncio
 
         await asyncio.sleep(seconds)
+
+
+_TIME_ERROR = 5  # adjtimex(2): the clock is not synchronized
+_TIMEX = 512  # bytes; more than struct timex has on any Linux
+
+
+def synchronized() -> bool:
+    """Does the kernel say that a time service keeps the clock in step? False where it can't be asked."""
+    import ctypes
+
+    try:
+        adjtimex = ctypes.CDLL(None).adjtimex
+    except (AttributeError, OSError):
+        return False
+    # All zero: modes = 0 asks and sets nothing.
+    return 0 <= int(adjtimex(ctypes.create_string_buffer(_TIMEX))) < _TIME_ERROR

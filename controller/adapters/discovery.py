@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import ifaddr
-from zeroconf import InterfaceChoice, IPVersion, RecordUpdateListener, Zeroconf
+from zeroconf import DNSQuestionType, InterfaceChoice, IPVersion, RecordUpdateListener, Zeroconf
 from zeroconf._dns import DNSAddress, DNSPointer, DNSQuestion, DNSService, DNSText
 from zeroconf._protocol.outgoing import DNSOutgoing
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
@@ -26,7 +26,8 @@ SERVICE = "_cto-node._tcp.local."
 _IN_FLIGHT = 20
 _SETTLE = 0.05  # seconds: one burst of answers makes one change
 _TICK = 1.0  # seconds between looks at what ran out
-_SRV, _IN, _QUERY = 33, 1, 0  # RFC 2782, RFC 1035
+_AT_ONCE = 25  # names doubted in one packet
+_A, _SRV, _IN, _QUERY = 1, 33, 1, 0  # RFC 1035, RFC 2782
 
 
 class MdnsDiscovery:
@@ -45,7 +46,10 @@ class MdnsDiscovery:
         zeroconf = _open(interfaces)
         ear = _Ear(zeroconf.zeroconf, self._clock)
         zeroconf.zeroconf.async_add_listener(ear, None)
-        browser = AsyncServiceBrowser(zeroconf.zeroconf, [SERVICE], handlers=[_nothing])
+        # QM, to all: an answer to us alone may end at another program here that has port 5353, too.
+        browser = AsyncServiceBrowser(
+            zeroconf.zeroconf, [SERVICE], handlers=[_nothing], question_type=DNSQuestionType.QM
+        )
         end = self._clock.monotonic() + seconds
         shown: Sequence[Seen] | None = None
         try:
@@ -54,7 +58,7 @@ class MdnsDiscovery:
                 if shown is None or _essence(now) != _essence(shown):
                     shown = now
                     yield now
-                await ear.changed_within(min(_TICK, left))
+                await ear.changed_within(min(_SETTLE if ear.doubt() else _TICK, left))
                 ear.ask()
         finally:
             await ear.stop()
@@ -73,6 +77,7 @@ class _Ear(RecordUpdateListener):
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
         self._resolving: dict[str, asyncio.Task[None]] = {}
         self._asked: dict[str, float] = {}
+        self._doubted: set[str] = set()
 
     def async_update_records(self, zc: Zeroconf, now: float, records: list[Any]) -> None:  # noqa: ARG002
         """Called by zeroconf with the records of one packet."""
@@ -127,6 +132,23 @@ class _Ear(RecordUpdateListener):
                 question = DNSOutgoing(_QUERY)
                 question.add_question(DNSQuestion(f"{name}.{SERVICE}", _SRV, _IN))
                 self._zeroconf.async_send(question)
+
+    def doubt(self) -> bool:
+        """Ask once more, and everybody, for the next names that look complete; whether more are waiting.
+
+        A second claimant may have kept silent: who hears the same pointer record from another need not send
+        his own (RFC 6762 section 7.4), and a name that is complete is not asked for again. Their addresses
+        differ, so a question for those has to be answered by both.
+        """
+        waiting = [place for place in self.seen.places() if place[0] not in self._doubted]
+        if waiting:
+            question = DNSOutgoing(_QUERY)
+            for name, host in waiting[:_AT_ONCE]:
+                self._doubted.add(name)
+                question.add_question(DNSQuestion(f"{name}.{SERVICE}", _SRV, _IN))
+                question.add_question(DNSQuestion(host, _A, _IN))
+            self._zeroconf.async_send(question)
+        return len(waiting) > _AT_ONCE
 
     async def _resolve(self, name: str) -> None:
         try:

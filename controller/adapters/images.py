@@ -81,7 +81,7 @@ class ImageCache:
         source = local or self._folder / name
         if not source.exists():
             if local:
-                fix = "correct image.url in the site file, or put the file there"
+                fix = "put the file there, or correct image.url or image.factory in the site file"
                 raise OperatorError("there is no such image file", where=str(source), fix=fix)
             fetch(url, source, sha256, report)
         record = self._record(source, name)

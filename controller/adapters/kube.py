@@ -10,6 +10,7 @@ import binascii
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -44,6 +45,15 @@ class KubernetesApi:
         found = await self._ask(kubeconfig, _get_version, host, port)
         return str(found.git_version)
 
+    async def daemon_sets(
+        self, kubeconfig: bytes, namespace: str, *, host: str = "", port: int = 0
+    ) -> Mapping[str, tuple[int, int]]:
+        found = await self._ask(kubeconfig, partial(_list_daemon_sets, namespace), host, port)
+        return {
+            str(item.metadata.name): (item.status.number_ready, item.status.desired_number_scheduled)
+            for item in found.items
+        }
+
     async def _ask(self, kubeconfig: bytes, question: _Question, host: str, port: int) -> Any:
         access = _read(kubeconfig)
         async with self._loading:  # two threads that import it at once block each other
@@ -66,6 +76,12 @@ def _list_nodes(client: Any, deadline: float) -> Any:
     from kubernetes.client import CoreV1Api
 
     return CoreV1Api(client).list_node(_request_timeout=deadline)
+
+
+def _list_daemon_sets(namespace: str, client: Any, deadline: float) -> Any:
+    from kubernetes.client import AppsV1Api
+
+    return AppsV1Api(client).list_namespaced_daemon_set(namespace, _request_timeout=deadline)
 
 
 def _get_version(client: Any, deadline: float) -> Any:

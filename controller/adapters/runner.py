@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import json
 import os
+import signal
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -15,10 +16,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from controller.app.ports import Job, RunnerEvent, Ssh
-from inventory.errors import (
-    InvariantError,
-    Unreachable,
-)
+from inventory.errors import FleetError, InvariantError, Unreachable
 
 Kind = Literal["started", "operation", "output", "result", "error"]
 _GRACE = 10  # seconds after a job's own deadline before the client gives up on its runner
@@ -111,9 +109,7 @@ class _Zygote:
                 limit=_MAX_LINE,
             )
         if process.stdout is None or not await process.stdout.readline():
-            await process.wait()
-            fix = f"see {log}" if log else "run python -m controller.runner to see why"
-            raise InvariantError("the pyinfra runner does not start", fix=fix)
+            raise _not_started(await process.wait(), log)
         return cls(process)
 
     async def run(self, order: Mapping[str, Any], *, patience: float) -> AsyncGenerator[_Event, None]:
@@ -150,7 +146,7 @@ class _Zygote:
 
     async def _read(self) -> None:
         stream = self._process.stdout
-        while stream is not None and (line := await stream.readline()):
+        while stream is not None and (line := await stream.readline()).endswith(b"\n"):
             message = json.loads(line)
             queue = self._queues.get(message["job"])
             if queue is not None:
@@ -173,6 +169,15 @@ async def _next(queue: asyncio.Queue[_Event], seconds: float | None) -> _Event:
 def _lost(what: str) -> _Event:
     fix = "run the command again: the machine is looked at before anything is repeated"
     return "error", {"slug": Unreachable.slug, "what": what, "where": "", "fix": fix}
+
+
+def _not_started(status: int, log: Path | None) -> FleetError:
+    """A signal came from somebody, or from a machine short of memory: the next one may start."""
+    if status < 0:
+        what = f"the pyinfra runner was killed by {signal.Signals(-status).name} while it started"
+        return Unreachable(what, fix="run the command again; if it repeats, see whether memory is short")
+    fix = f"see {log}" if log else "run python -m controller.runner to see why"
+    return InvariantError("the pyinfra runner does not start", fix=fix)
 
 
 def _open(log: Path | None) -> IO[bytes]:

@@ -87,6 +87,15 @@ class SeenList:
             if i.services and max(i.services.values()) - monotonic < within
         )
 
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """(name, host) of every name that has a host with an address."""
+        return tuple(
+            (i.name, host)
+            for i in self._instances.values()
+            for host, _ in i.services
+            if self._hosts.get(host)
+        )
+
     def announce(self, name: str, at: datetime) -> None:
         """A PTR record: the name exists."""
         self._instance(name, at)

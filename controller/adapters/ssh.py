@@ -11,13 +11,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import asyncssh
-
 from controller.adapters.ssh_errors import Seen, explain, translated
 from controller.adapters.ssh_keys import PINNABLE, pinned, public_line, read_key
+from controller.adapters.ssh_library import asyncssh
 from controller.adapters.ssh_pool import Pool
 from controller.adapters.ssh_session import Command
-from controller.app.ports import Completed, Target
+from controller.app.ssh_port import Completed, Target
 from inventory.errors import InvariantError, NodeError, OperatorError, Unreachable
 
 
@@ -161,7 +160,7 @@ class AsyncSsh:
         tunnel = await self._jumps.get(target.jump) if target.jump else ()
         async with self._cold:
             with translated(target.name, wanted=key.get_fingerprint(), seen=seen):
-                return await asyncssh.connect(
+                connection = await asyncssh.connect(
                     target.address,
                     target.port,
                     username=target.user,
@@ -170,6 +169,7 @@ class AsyncSsh:
                     tunnel=tunnel,
                     **self._common(),
                 )
+        return self._watched(connection)
 
     async def _connect_jump(self, jump: str) -> asyncssh.SSHClientConnection:
         user, host, port = parse_jump(jump)
@@ -178,7 +178,7 @@ class AsyncSsh:
         seen = Seen()
         async with self._cold:
             with translated(where, wanted=", ".join(k.get_fingerprint() for k in known), seen=seen):
-                return await asyncssh.connect(
+                connection = await asyncssh.connect(
                     host,
                     port,
                     username=user,
@@ -186,6 +186,21 @@ class AsyncSsh:
                     client_factory=lambda: _Client(seen),
                     **self._common(),
                 )
+        return self._watched(connection)
+
+    def _watched(self, connection: asyncssh.SSHClientConnection) -> asyncssh.SSHClientConnection:
+        """Probes it once it is `keepalive` seconds old.
+
+        asyncssh makes a new timer for every packet while it probes; most connections to ask for facts are
+        gone before the first probe would be due.
+        """
+
+        def probe() -> None:
+            if not connection.is_closed():
+                connection.set_keepalive(self._keepalive, 3)
+
+        asyncio.get_running_loop().call_later(self._keepalive, probe)
+        return connection
 
     def _jump_keys(self, host: str, port: int, where: str) -> list[asyncssh.SSHKey]:
         path = self._known_jump_hosts
@@ -217,8 +232,6 @@ class AsyncSsh:
             "kbdint_auth": False,
             "connect_timeout": self._timeout,
             "login_timeout": self._timeout,
-            "keepalive_interval": self._keepalive,
-            "keepalive_count_max": 3,
         }
 
 

@@ -5,8 +5,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import asyncssh
-
+from controller.adapters.ssh_library import asyncssh
 from inventory.errors import FleetError, HostKeyMismatch, NodeError, Unreachable
 
 _REFUSED = "check that the machine runs the bootstrap environment and that nothing blocks the port"

@@ -8,8 +8,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-import asyncssh
-
+from controller.adapters.ssh_library import asyncssh
 from inventory.errors import OperatorError
 
 PINNABLE = (
@@ -36,6 +35,12 @@ def ensure_key(path: Path) -> str:
             fix=f"chmod 600 {path}, and replace the key if others may have copied it",
         )
     return public_line(read_key(path))
+
+
+def new_key(comment: str) -> tuple[bytes, str]:
+    """A fresh Ed25519 key for somebody else: the private half in OpenSSH format, and the public line."""
+    key = asyncssh.generate_private_key("ssh-ed25519", comment=comment)
+    return key.export_private_key("openssh"), public_line(key)
 
 
 def read_key(path: Path) -> asyncssh.SSHKey:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
-import asyncssh
+from controller.adapters.ssh_library import asyncssh
 
 K = TypeVar("K")
 

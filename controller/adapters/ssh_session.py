@@ -8,9 +8,8 @@ import asyncio
 from collections.abc import AsyncIterable, Callable
 from typing import cast
 
-import asyncssh
-
-from controller.app.ports import Completed
+from controller.adapters.ssh_library import asyncssh
+from controller.app.ssh_port import Completed
 
 _PIECE = 256 * 1024  # bytes handed to the channel at once
 

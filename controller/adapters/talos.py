@@ -68,6 +68,11 @@ class GrpcTalosApi:
         async with self._opened(PinnedChannel(host, port, pin=fingerprint), host) as node:
             yield node
 
+    async def maintenance_key(self, host: str, port: int) -> str:
+        from controller.adapters.talos_pin import shown_fingerprint
+
+        return await shown_fingerprint(host, port, self._connect_deadline)
+
     @asynccontextmanager
     async def _opened(self, channel: "Channel", name: str) -> AsyncIterator[TalosNode]:
         from controller.adapters.talos_calls import Calls, translated

@@ -8,6 +8,7 @@ from controller.app.ports import Volume
 from controller.app.talos_port import NodeDisk, NodeHardware
 from facts.talos.messages import enum_number, message
 from facts.talos.resources import (
+    ACTIVE_CONFIG,
     DISCOVERED_VOLUMES,
     DISKS,
     MEMORY_MODULES,
@@ -33,6 +34,10 @@ class HardwareCalls(NodeCalls):
                 )
             )
         return tuple(found)
+
+    async def running_config(self) -> str:
+        spec = await self.resource(*ACTIVE_CONFIG)
+        return bytes(spec["yaml_marshalled"]).decode(errors="replace")
 
     async def disks(self) -> Sequence[NodeDisk]:
         return tuple([_disk(id_, spec) async for id_, spec in self._list(DISKS, "runtime")])

@@ -4,6 +4,7 @@ Every connection of the channel is checked, also the ones that grpclib makes aga
 shows no certificate: such a node takes none.
 """
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -14,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from grpclib.client import Channel
 
+from controller.adapters.talos_calls import ConnectionLost, translated
 from inventory.errors import HostKeyMismatch
 
 
@@ -24,15 +26,37 @@ def fingerprint(certificate: bytes) -> str:
     return base64.b64encode(hashlib.sha256(spki).digest()).decode()
 
 
+async def shown_fingerprint(host: str, port: int, deadline: float) -> str:
+    """Of a self-signed certificate; empty for any other, which is no maintenance mode. Sends nothing."""
+    try:
+        with translated(f"{host}:{port}", "connect", deadline):
+            async with asyncio.timeout(deadline):
+                _, writer = await asyncio.open_connection(host, port, ssl=_unverified())
+    except ConnectionLost as error:
+        if isinstance(error.__cause__, ssl.SSLError):
+            return ""
+        raise
+    shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True) or b""
+    writer.transport.abort()
+    if not shown:
+        return ""
+    certificate = x509.load_der_x509_certificate(shown)
+    return fingerprint(shown) if certificate.issuer == certificate.subject else ""
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the pin takes their place
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
 class PinnedChannel(Channel):
     """`pin` empty: any key is taken, for a segment that was declared as trusted."""
 
     def __init__(self, host: str, port: int, *, pin: str) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the pin takes their place
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols(["h2"])
-        super().__init__(host, port, ssl=context)
+        super().__init__(host, port, ssl=_unverified())
         self._pin, self._node = pin, f"{host}:{port}"
 
     async def _create_connection(self) -> Any:

@@ -1,8 +1,7 @@
-"""Kubeconfig and talosconfig of a cluster as 0600 files in the home.
+"""Kubeconfig and talosconfig of a cluster as 0600 files in the home. Step `fetch-access` does the fetching.
 
-The sealed copy in the store is the original.
-
-Fetches nothing: step `fetch-access` does.
+The kubeconfig is kept, sealed, and renewed. A talosconfig is not: it is an administrator of every node, Talos
+can't revoke one, and from the bundle a new one is made offline at any time, for as long as it is needed.
 """
 
 import secrets
@@ -12,12 +11,12 @@ from controller.app.bundles import client_end
 from controller.app.desired import bundle_of
 from controller.app.services import Services
 from controller.store.home import write_private
-from roles.access import YEAR, kubeconfig, talosconfig
+from roles.access import kubeconfig, talosconfig
 
 RENEW_BEFORE = timedelta(days=30)
 
 
-def talosconfig_of(services: Services, cluster: str, *, now: datetime, lifetime: timedelta = YEAR) -> str:
+def talosconfig_of(services: Services, cluster: str, *, now: datetime, lifetime: timedelta) -> str:
     """For `talosctl`, with a certificate that is valid for `lifetime`."""
     rows = services.store.nodes(cluster=cluster)
     return talosconfig(
@@ -32,24 +31,24 @@ def talosconfig_of(services: Services, cluster: str, *, now: datetime, lifetime:
 
 
 def keep_access(services: Services, cluster: str, kube: bytes) -> None:
-    """Seals both and writes both files. The talosconfig is made offline, from the cluster's own authority."""
-    made = talosconfig_of(services, cluster, now=services.clock.now())
-    for kind, content in (("kubeconfig", kube), ("talosconfig", made.encode())):
-        services.store.put_secret(f"cluster/{cluster}/{kind}", content)
-        end = client_end(content)
-        if end is not None:
-            services.store.note_expiries(cluster, {kind: end})
-        write_private(services.home.access(cluster) / kind, content)
+    """Seals the kubeconfig, notes when it ends and writes its file."""
+    services.store.put_secret(f"cluster/{cluster}/kubeconfig", kube)
+    end = client_end(kube)
+    if end is not None:
+        services.store.note_expiries(cluster, {"kubeconfig": end})
+    write_private(services.home.access(cluster) / "kubeconfig", kube)
 
 
 def renew_access(services: Services, cluster: str) -> None:
-    """Makes both anew, offline, if one of them ends within 30 days. Nothing that was never there is made."""
+    """Makes the kubeconfig anew, offline, if it ends within 30 days. Nothing that was never there is made."""
+    services.store.forget_expiry(cluster, "talosconfig")  # older versions kept one, for a year
     row, noted = services.store.cluster(cluster), services.store.expiries(cluster)
     now = services.clock.now()
-    ends = [datetime.fromisoformat(noted[kind]) for kind in ("kubeconfig", "talosconfig") if kind in noted]
-    if row is None or not ends or min(ends) - now > RENEW_BEFORE:
+    if row is None or "kubeconfig" not in noted:
+        return
+    if datetime.fromisoformat(noted["kubeconfig"]) - now > RENEW_BEFORE:
         return
     bundle = bundle_of(services, cluster)
     text = kubeconfig(bundle, cluster, row.endpoint, now=now, random_bytes=secrets.token_bytes)
     keep_access(services, cluster, text.encode())
-    services.store.event("AccessRenewed", f"cluster/{cluster}", "kubeconfig and talosconfig made anew")
+    services.store.event("AccessRenewed", f"cluster/{cluster}", "kubeconfig made anew")

@@ -14,16 +14,18 @@ from controller.app.access import keep_access
 from controller.app.bundles import parse, same_as_stored, seal, secrets_name
 from controller.app.context import TALOS_PORT
 from controller.app.identity import mint
-from controller.app.ports import EtcdMember, Identity, TalosNode, Target
+from controller.app.ports import EtcdMember, Identity, TalosNode
 from controller.app.services import Services
+from controller.app.ssh_port import Target
 from controller.store import EngineLock
+from facts.talos.messages import enum_name
+from facts.talos.resources import CURRENT_CLUSTER, CURRENT_TYPE
 from inventory.errors import CheckFailed, FleetError, NodeError, OperatorError, RefusedError
 from inventory.fleet import Cluster, Fleet, Node
 from roles.access import kubeconfig
 from roles.secrets import SecretsBundle
 
 _MEND = "correct the site file, or name the bundle of this cluster; nothing was changed"
-_CLUSTER_INFO = ("Infos.cluster.talos.dev", "cluster", "current")  # Talos resources/cluster, InfoType
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,27 +117,26 @@ async def _read(services: Services, identity: Identity, bundle: SecretsBundle, n
     ):
         version = (await talos.version()).tag.removeprefix("v")
         status = await talos.machine_status()
-        running = await talos.services()
+        kind = await talos.resource(*CURRENT_TYPE)
         if status.stage != "running":
             raise CheckFailed(f"it is {status.stage}, not running", where=node.name)
-        # Talos runs etcd on control planes and on nothing else (machined, services).
-        if ("etcd" in running) != (node.role != "worker"):
-            kind = "a control plane" if "etcd" in running else "a worker"
-            raise CheckFailed(f"it is {kind}, and the site file says {node.role}", where=node.name)
+        named = enum_name("resource.config.MachineType", kind["machine_type"])
+        if (named == "WORKER") != (node.role == "worker"):
+            shown = named.lower().replace("_", " ")
+            raise CheckFailed(f"it is a {shown}, and the site file says {node.role}", where=node.name)
         members = tuple(await talos.etcd_members()) if node.role != "worker" else ()
         await _check_cluster_id(talos, bundle, node)
     return Found(node.name, version, members, tuple(_notes(node, version, status.ready)))
 
 
 async def _check_cluster_id(talos: TalosNode, bundle: SecretsBundle, node: Node) -> None:
-    """Clusters made from one authority differ by their id. A Talos that does not show it passes."""
+    """Clusters made from one authority differ by their id. One without discovery may show none: it passes."""
     try:
-        info = await talos.resource(*_CLUSTER_INFO)
+        shown = (await talos.resource(*CURRENT_CLUSTER))["cluster_id"]
     except NodeError as error:
         if error.retryable:
             raise
         return
-    shown = info.get("clusterId")
     if shown and shown != bundle.cluster_id:
         raise CheckFailed(
             "it belongs to another cluster: its cluster id is not the bundle's", where=node.name

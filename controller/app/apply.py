@@ -11,6 +11,7 @@ from typing import Any
 
 from controller.app.run import execute
 from controller.app.services import Services
+from controller.app.windows import declare_calendars, site_calendars
 from controller.store import EngineLock, RunRow
 from inventory.errors import BusyError, FleetError, StoreError
 from inventory.resolve import load_files
@@ -21,13 +22,25 @@ _TICK = 0.25  # seconds between looks at the store; the store is on this machine
 
 
 def submit(
-    services: Services, texts: Mapping[str, str], selection: Selection, *, actor: str, kind: str = "apply"
+    services: Services,
+    texts: Mapping[str, str],
+    selection: Selection,
+    *,
+    actor: str,
+    kind: str = "apply",
+    until: str = "",
 ) -> str:
     """Declares what the files say and queues the run; returns its id. The texts travel in the run, so that
-    another process can carry it out and a later edit of a file does not change a queued run.
+    another process can carry it out and a later edit of a file does not change a queued run. `until`: the
+    state after which nodes wait for another run.
     """
-    services.store.declare(load_files(texts).fleet, actor=actor)
-    return services.store.queue_run(kind, selection.to_dict(), actor=actor, options={"texts": dict(texts)})
+    resolved = load_files(texts)
+    services.store.declare(resolved.fleet, actor=actor)
+    calendars = site_calendars(resolved.fleet, resolved.windows, resolved.blackouts)
+    declare_calendars(services, calendars, actor=actor)
+    return services.store.queue_run(
+        kind, selection.to_dict(), actor=actor, options={"texts": dict(texts), "until": until}
+    )
 
 
 async def run_or_follow(services: Services, run_id: str, on_update: Callable[[], None]) -> RunRow:

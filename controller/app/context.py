@@ -83,6 +83,7 @@ class NodeJob:
     desired: Desired | None = None
     peers: tuple["NodeJob", ...] = ()  # the other control planes of its cluster
     reset_accepted: bool = False  # by Talos, in this process: its silence is then the effect
+    pushed: str = ""  # key of the maintenance mode that took the configuration, in this process
 
     @property
     def row(self) -> NodeRow:

@@ -4,6 +4,7 @@ Prints nothing; the page is served by a process of its own, which `stop_demo` en
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from controller.app.lab import lab_site_file, lab_up
 from controller.app.plan import make_plan
 from controller.app.services import Services
 from controller.core.plan import Plan
-from inventory.errors import TransportError
+from inventory.errors import BusyError, TransportError
 from inventory.lifecycle import ClusterState
 from inventory.resolve import load_files
 from inventory.selectors import Selection
@@ -76,6 +77,23 @@ async def run_demo(
         seconds=services.clock.monotonic() - began,
         state=run.state,
     )
+
+
+@contextlib.contextmanager
+def only_demo(home: Path) -> Iterator[None]:
+    """One demo at a time in one home: a second one would take the first one's machines away under it."""
+    home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(home.with_name("demo.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        what, fix = "another demo is running", "wait for its end, or press Ctrl-C where it runs"
+        raise BusyError(what, where=str(home), fix=fix) from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def clear_demo(home: Path) -> None:

@@ -18,9 +18,11 @@ from controller.store import NodeRow
 from facts import hardware as profiles
 from facts.machine_model import Hardware, hardware
 from facts.snapshot import Facts
+from inventory.delivery import Method
 from inventory.errors import InvariantError, OperatorError
-from inventory.fleet import Disk, Fleet, Node
-from roles import checks, disks, machineconfig, schematic
+from inventory.fleet import Cluster, Disk, Fleet, Node
+from inventory.lifecycle import NodeState
+from roles import checks, disks, machineconfig, platform, schematic, settings
 from roles.installer import InstallLayout, check_no_other_config, plan_layout
 from roles.machineconfig import Rendered
 from roles.registry import role
@@ -92,6 +94,7 @@ class Desired:
             logical_sector=self.disk.disk.logical_sector,
             config=self.config.text.encode(),
             config_partuuid=uuid5(NAMESPACE_URL, f"cto:config-volume:{self.node.name}:{self.config.digest}"),
+            method=self.node.delivery.method,
             where=self.node.name,
         )
 
@@ -123,6 +126,13 @@ async def ensure_bundles(services: Services, clusters: Iterable[str]) -> None:
             note(services, cluster, bundle_of(services, cluster))
 
 
+async def ensure_manifests(services: Services, clusters: Iterable[Cluster]) -> None:
+    """Fetches the manifest files that their configurations carry; what fails is told of each node."""
+    wanted = [cluster for cluster in clusters if platform.sources(cluster)]
+    if wanted:
+        await services.manifests.prepare(wanted)
+
+
 def stored_facts(services: Services, node: str) -> Facts | None:
     """The newest facts of a node, or None if it was never asked."""
     found = services.store.facts(node, 1)
@@ -138,11 +148,20 @@ def desire(services: Services, fleet: Fleet, node: Node) -> Desired:
             "its hardware is not known", f"gather its facts: cto facts gather --node {node.name}"
         )
         return Desired(node, None, refusals=(missing,))
-    node = replace(node, address=node.address or row.address)
+    node = as_it_runs(replace(node, address=node.address or row.address), row)
     try:
         return _decide(services, fleet, node, row, facts)
     except OperatorError as error:
         return Desired(node, hardware(facts), refusals=(Refusal(error.what, error.fix),))
+
+
+def as_it_runs(node: Node, row: NodeRow) -> Node:
+    """With the Talos that it has, once it is ready: versions change by rollout, and a configuration in the
+    form of the next minor would be refused by the one that runs.
+    """
+    if row.state is not NodeState.READY or not row.talos:
+        return node
+    return replace(node, image=replace(node.image, talos=row.talos))
 
 
 def _decide(services: Services, fleet: Fleet, node: Node, row: NodeRow, facts: Facts) -> Desired:
@@ -151,8 +170,14 @@ def _decide(services: Services, fleet: Fleet, node: Node, row: NodeRow, facts: F
     match = profiles.named(named, machine) if named else profiles.match(machine)
     spec = role(node.role)
     findings = checks.preflight(checks.Subject(node, spec, machine, skew=_skew(facts)))
-    refusals = (*_not_built(node), *(Refusal(f.what, f.fix) for f in checks.refusals(findings)))
-    notes = (*_by_id(node), *match.warnings, *(f"{f.what}: {f.fix}" for f in findings if f.level == "warn"))
+    refusals = tuple(Refusal(f.what, f.fix) for f in checks.refusals(findings))
+    notes = (
+        *_delivery(node),
+        *_bootstrap(node),
+        *_by_id(node),
+        *match.warnings,
+        *(f"{f.what}: {f.fix}" for f in findings if f.level == "warn"),
+    )
     choice = disks.choose(
         _declared(node, row, machine),
         machine,
@@ -161,16 +186,18 @@ def _decide(services: Services, fleet: Fleet, node: Node, row: NodeRow, facts: F
         where=node.name,
     )
     if not row.record.get("prepared"):
-        check_no_other_config(machine, choice.disk, where=node.name)
+        check_no_other_config(machine, choice.disk, where=node.name, method=node.delivery.method)
     chosen = schematic.for_node(node, match.profile)
+    cluster = fleet.clusters[node.cluster]
     rendered = machineconfig.render(
         node,
-        fleet.clusters[node.cluster],
+        cluster,
         bundle_of(services, node.cluster),
         choice,
         hardware=machine,
         profile=match.profile,
         image=chosen,
+        files=services.manifests.of(cluster) if spec.control_plane and platform.sources(cluster) else {},
     )
     url = schematic.image_url(node.image, chosen.id, "arm64" if machine.arch == "arm64" else "amd64")
     return Desired(
@@ -178,17 +205,39 @@ def _decide(services: Services, fleet: Fleet, node: Node, row: NodeRow, facts: F
     )
 
 
-def _not_built(node: Node) -> tuple[Refusal, ...]:
-    """Refused rather than delivered in another way than the file says."""
-    if node.delivery.method == "metal-iso":
-        return ()
-    what = f"delivery by {node.delivery.method} is not built yet"
-    return (Refusal(what, "use Talos 1.10 or later and leave delivery.method at metal-iso"),)
+_WAYS: Mapping[Method, str] = {
+    "metal-iso": "in a partition that is dropped after the first boot",
+    "state": "in the STATE partition, made in advance (never tried by us on a real Talos)",
+    "maintenance-push": "pushed to the node in maintenance mode",
+}
+
+
+def _delivery(node: Node) -> tuple[str, ...]:
+    """How the configuration gets there, why so, and what the operator has to do about it."""
+    delivery = node.delivery
+    why = f" ({delivery.reason})" if delivery.reason else ""
+    told = [f"the configuration is delivered {_WAYS[delivery.method]}{why}"]
+    if delivery.method == "maintenance-push" and delivery.trust_segment:
+        told.append(
+            "the site file declares the network segment trusted: any key is taken in maintenance mode"
+        )
+    elif delivery.method == "maintenance-push":
+        told.append(
+            f"after its reboot, compare the fingerprint on its console: cto node confirm {node.name}; "
+            "then run cto apply again"
+        )
+    return tuple(told)
+
+
+def _bootstrap(node: Node) -> tuple[str, ...]:
+    """What the step `prepare` brings about besides."""
+    wanted = settings.summary(settings.declared(node.bootstrap))
+    return (f"the bootstrap environment is to have {wanted}",) if wanted else ()
 
 
 def _by_id(node: Node) -> tuple[str, ...]:
     """A schematic named by its id can't be looked into; without the argument the node won't find its file."""
-    if not node.image.schematic:
+    if not node.image.schematic or node.delivery.method != "metal-iso":
         return ()
     needed = schematic.CONFIG_ARGUMENT
     return (f"the schematic is given by its id: it must have the kernel argument {needed}",)

@@ -48,7 +48,9 @@ async def perform(
         raise
     except FleetError as error:
         outcome: Outcome = "indeterminate" if isinstance(error, Unreachable) else "failed"
-        services.store.finish(started, outcome=outcome, detail=describe(error))
+        services.store.finish(
+            started, outcome=outcome, detail=describe(error), problem=problem_text(error, name)
+        )
         raise
     crash_point(step, "after_observe")
     services.store.finish(started, outcome="done", detail={}, record=dict(found))
@@ -59,6 +61,13 @@ async def perform(
 def describe(error: FleetError) -> dict[str, Any]:
     """What is stored of an error: never a traceback, never a secret (messages are composed from values)."""
     return {"slug": error.slug, "what": error.what, "where": error.where, "fix": error.fix}
+
+
+def problem_text(error: FleetError, name: str) -> str:
+    """How an error stands on its node or cluster: whose it is need not be said again."""
+    where = "" if error.where == name else error.where.removeprefix(f"{name}: ")
+    head = f"{where}: {error.what}" if where else error.what
+    return f"{head}\n  → {error.fix}" if error.fix else head
 
 
 async def insist(services: Services, run: str, kind: Kind, name: str, step: str, code: Any, job: Any) -> None:

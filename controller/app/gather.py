@@ -9,9 +9,10 @@ import secrets
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
-from controller.app.ports import Clock, Ssh, Target
+from controller.app.ssh_port import Clock, Ssh, Target
 from facts import script
 from facts.machine.clock import FACT as CLOCK
 from facts.snapshot import Facts
@@ -43,17 +44,19 @@ async def gather(
     """Each machine's answer as it comes. `concurrency`: machines worked on at the same time."""
     waiting = iter(targets)
     working: set[asyncio.Task[Gathered]] = set()
+    # asyncio.wait would look at all that work each time one of them is done.
+    done: asyncio.Queue[asyncio.Task[Gathered]] = asyncio.Queue()
     try:
         while True:
-            for target in waiting:
-                working.add(asyncio.create_task(gather_one(ssh, target, specs, clock=clock)))
-                if len(working) >= concurrency:
-                    break
+            for target in islice(waiting, concurrency - len(working)):
+                task = asyncio.create_task(gather_one(ssh, target, specs, clock=clock))
+                task.add_done_callback(done.put_nowait)
+                working.add(task)
             if not working:
                 return
-            done, working = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                yield task.result()
+            ended = await done.get()
+            working.discard(ended)
+            yield ended.result()
     finally:
         for task in working:
             task.cancel()

@@ -31,7 +31,9 @@ async def write_image(
     deadline: float = 3600,
 ) -> None:
     """Write all of the image but its first MiB and prove it. `sent(n)`: n more compressed bytes went out."""
-    command = _pipeline("zstd -dc", f"tail -c +{MIB + 1}", _dd_to(disk, MIB))
+    # The machine's own screen shows the share: it finds the total in the environment of what writes.
+    writer = f"CTO_TOTAL={image.raw_size} {_dd_to(disk, MIB)}"
+    command = _pipeline("zstd -dc", f"tail -c +{MIB + 1}", writer)
     done = await ssh.stream(target, command, images.chunks(image), sent=sent, deadline=deadline)
     _require(done, target, f"writing the image to {disk}", stages=3)
     got = await hash_range(ssh, target, disk, MIB, image.raw_size - MIB, deadline=deadline)
@@ -70,6 +72,27 @@ async def hash_range(
     return done.stdout[:64].decode("ascii", "replace")
 
 
+async def wipe_range(
+    ssh: Ssh, target: Target, disk: str, offset: int, length: int, *, deadline: float = 600
+) -> None:
+    """Zeros over a range of the disk, made by the machine itself."""
+    where = f"iflag=count_bytes oflag=seek_bytes seek={offset} count={length}"
+    command = f"dd if=/dev/zero of={shlex.quote(disk)} bs=1M {where} conv=notrunc,fsync status=none"
+    done = await ssh.run(target, command, deadline=deadline)
+    if done.status:
+        raise CommandFailed(
+            _what(f"overwriting {length} bytes of {disk}", done), where=target.name, fix=_DISK
+        )
+
+
+async def is_blank(ssh: Ssh, target: Target, disk: str, offset: int, length: int) -> bool:
+    """Whether a range of the disk holds nothing but zeros."""
+    zeros = hashlib.sha256()
+    for at in range(0, length, MIB):
+        zeros.update(bytes(min(MIB, length - at)))
+    return await hash_range(ssh, target, disk, offset, length) == zeros.hexdigest()
+
+
 def _dd_to(disk: str, offset: int) -> str:
     where = f"oflag=seek_bytes seek={offset}"
     return f"dd of={shlex.quote(disk)} bs=1M iflag=fullblock {where} conv=notrunc,fsync status=none"
@@ -85,7 +108,12 @@ def _flush(disk: str) -> str:
 
 
 def _pipeline(*stages: str) -> str:
-    return " | ".join(f"{{ {stage}; echo cto-stage {stage.split()[0]} $? >&2; }}" for stage in stages)
+    return " | ".join(f"{{ {stage}; echo cto-stage {_program(stage)} $? >&2; }}" for stage in stages)
+
+
+def _program(stage: str) -> str:
+    """Its first word that is no assignment."""
+    return next(word for word in stage.split() if "=" not in word)
 
 
 def _require(done: Completed, target: Target, doing: str, *, stages: int) -> None:

@@ -12,8 +12,10 @@ from iso.lab import client
 from iso.lab.image import LabImage, write_image
 from iso.lab.sitefile import site_file
 from iso.lab.spec import LabInfo, LabSpec
+from roles.talos_version import contract_of
 
-TALOS, KUBERNETES = "1.13.9", "1.36.3"
+TALOS = "1.13.9"
+KUBERNETES = contract_of(TALOS).default_kubernetes
 ACTOR = "lab"
 ARCHES: tuple[Literal["amd64", "arm64"], ...] = ("amd64", "arm64")
 
@@ -25,6 +27,7 @@ def lab_up(
     seed: str | int = "",
     hardware: Sequence[str] = (),
     boot_seconds: float = 0.5,
+    talos: str = TALOS,
 ) -> LabInfo:
     """Starts one site of machines per entry of `counts` and pins their host keys: the lab is its own console,
     so it may. Idempotent: a lab that runs is only read. The site file is `lab_site_file(home)`.
@@ -38,11 +41,12 @@ def lab_up(
         boot_seconds=boot_seconds,
     )
     info = client.start(root, spec)
+    kubernetes = contract_of(talos).default_kubernetes
     present = {machine.arch for machine in info.machines}
     images: dict[str, LabImage] = {
-        arch: write_image(client.folder(root) / "images", TALOS, arch) for arch in ARCHES if arch in present
+        arch: write_image(client.folder(root) / "images", talos, arch) for arch in ARCHES if arch in present
     }
-    lab_site_file(root).write_text(site_file(info, images=images, kubernetes=KUBERNETES), encoding="utf-8")
+    lab_site_file(root).write_text(site_file(info, images=images, kubernetes=kubernetes), encoding="utf-8")
     pin_lab(services, info)
     return info
 

@@ -22,6 +22,7 @@ ACTOR = "engine"
 _LIVE = (NodeState.JOINED, NodeState.CLEANED, NodeState.READY)
 _AT_ONCE = 32
 _LOST = "power it on and check its network, then run cto apply again"
+_GONE = "; if it is gone for good: cto store resume --without {name}"
 
 
 async def observe(
@@ -39,7 +40,7 @@ async def observe(
     async def one(row: NodeRow) -> None:
         try:
             async with gate:
-                await _read(services, row, nodes.get(row.name))
+                await _read(services, row, nodes.get(row.name), restored=row.name in restored)
         except FleetError as error:
             # One that was told to reboot may be on its way: waiting for it is the next step's matter.
             if row.name in restored or isinstance(error, HostKeyMismatch):
@@ -52,7 +53,7 @@ async def observe(
     return failed
 
 
-async def _read(services: Services, row: NodeRow, node: Node | None) -> None:
+async def _read(services: Services, row: NodeRow, node: Node | None, *, restored: bool) -> None:
     """Raises FleetError if neither Talos nor the bootstrap environment answers as the one we know."""
     version = await _talos_version(services, row, node)
     if version:
@@ -61,7 +62,7 @@ async def _read(services: Services, row: NodeRow, node: Node | None) -> None:
             reason = "Talos answers with the cluster's certificates"
             services.store.move(row.name, NodeState.JOINED, reason=reason, actor=ACTOR)
         return
-    boot = await _boot_id(services, row)
+    boot = await _boot_id(services, row, _LOST + (_GONE.format(name=row.name) if restored else ""))
     services.store.touch(row.name)
     if row.state is NodeState.BOOTING and boot == ordered_boot(services, row.name):
         reason = "it still is in the boot that was to end"
@@ -87,10 +88,10 @@ async def _talos_version(services: Services, row: NodeRow, node: Node | None) ->
         return ""
 
 
-async def _boot_id(services: Services, row: NodeRow) -> str:
+async def _boot_id(services: Services, row: NodeRow, fix: str) -> str:
     try:
         done = await services.ssh.run(target_of(row), BOOT_ID, deadline=20)
     except Unreachable as error:
         what = f"neither Talos nor the bootstrap environment answers ({error.what})"
-        raise Unreachable(what, where=row.name, fix=_LOST) from error
+        raise Unreachable(what, where=row.name, fix=fix) from error
     return done.stdout.decode(errors="replace").strip()

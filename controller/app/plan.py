@@ -7,14 +7,18 @@ first plan (ADR 6).
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from enum import StrEnum
 
 from controller.app.access import renew_access
+from controller.app.adopted import NOT_OURS, plan_adopted
+from controller.app.confirm import confirm
 from controller.app.context import ClusterGate, Limits, NodeJob, target_of
-from controller.app.desired import Desired, desire, ensure_bundles
+from controller.app.desired import Desired, desire, ensure_bundles, ensure_manifests, stored_facts
 from controller.app.gather import gather
 from controller.app.identity import minting
 from controller.app.observe import observe
 from controller.app.services import Services
+from controller.core.confirmation import refused, unconfirmed
 from controller.core.plan import (
     Change,
     ClusterPlan,
@@ -28,38 +32,62 @@ from controller.core.plan import (
 )
 from controller.store import NodeRow
 from facts.registry import machine_facts
-from inventory.errors import FleetError
+from inventory.errors import FleetError, OperatorError, Unreachable
 from inventory.fleet import Cluster, Fleet, Node
 from inventory.lifecycle import ClusterState, NodeState
 from inventory.resolve import Resolved
 from inventory.selectors import Selection
+from roles import platform
 from roles.redaction import diff
 
 ACTOR = "plan"
-_NOT_OURS = "adopted: its configuration was not delivered by us, and is left as it is"
 _NEW = (NodeState.PINNED, NodeState.INSPECTED)
 
 
-async def make_plan(services: Services, resolved: Resolved, selection: Selection) -> Plan:
+def _unread(services: Services) -> list[str]:
+    """What holds a restored store back, node by node."""
+    return [
+        f"{name}: not read since the restore, and nothing is changed until it is;"
+        f" if it is gone for good: cto store resume --without {name}"
+        for name in (services.store.unread() if services.store.observe_only() else ())
+    ]
+
+
+class Look(StrEnum):
+    """How far the machines themselves are asked."""
+
+    NONE = "none"  # not at all: what is known already has to do
+    SHOW = "show"  # to be shown: one that does not answer is planned from what is known, unconfirmed
+    ACT = "act"  # to be acted on: one that does not answer is refused
+
+
+async def make_plan(
+    services: Services, resolved: Resolved, selection: Selection, look: Look = Look.ACT
+) -> Plan:
     """The plan for the selected nodes and their clusters."""
     fleet = resolved.fleet
     declared = services.store.declare(fleet, actor=ACTOR)
-    if services.store.observe_only():  # after a restore: plan for what the nodes are now
+    if services.store.observe_only() and look is not Look.NONE:  # a restore: plan for what the nodes are now
         await observe(services, fleet.nodes, ())
     picked = selection.pick(fleet)
     await ensure_bundles(services, (n.cluster for n in picked))
+    await ensure_manifests(services, [fleet.clusters[name] for name in {n.cluster for n in picked}])
     for name in dict.fromkeys(n.cluster for n in picked):
         renew_access(services, name)
-    unreachable = await _refresh(services, picked)
-    nodes = await asyncio.gather(*(_plan_one(services, fleet, n, unreachable.get(n.name)) for n in picked))
+    unreachable = await _refresh(services, picked) if look is not Look.NONE else {}
+    nodes: Sequence[NodePlan] = await asyncio.gather(
+        *(_plan_one(services, fleet, n, unreachable.get(n.name), look) for n in picked)
+    )
+    if look is not Look.NONE:
+        nodes = await confirm(services, nodes)
     clusters = _clusters(services, fleet, nodes)
-    warnings = [str(w) for w in resolved.warnings]
+    warnings = [str(w) for w in resolved.warnings] + _unread(services)
     warnings += [f"{name}: no longer in the site files; nothing is done to it" for name in declared.missing]
     warnings += [
         f"{name}: the file pins another host key than the one trusted; the trusted one is kept"
         for name in declared.conflicts
     ]
-    left = [f"{n.name}: {_NOT_OURS}" for n in nodes if _NOT_OURS in n.notes]
+    left = [f"{n.name}: {NOT_OURS}" for n in nodes if NOT_OURS in n.notes]
     warnings += left
     final = _without_control_plane(nodes, clusters)
     moving = {n.cluster for n in final if n.change is not Change.REFUSED}
@@ -82,26 +110,21 @@ async def _refresh(services: Services, nodes: Sequence[Node]) -> dict[str, Fleet
     return failed
 
 
-async def _plan_one(services: Services, fleet: Fleet, node: Node, error: FleetError | None) -> NodePlan:
+async def _plan_one(
+    services: Services, fleet: Fleet, node: Node, error: FleetError | None, look: Look
+) -> NodePlan:
     row = services.store.node(node.name)
     state = NodeState(row.state) if row else NodeState.DECLARED
     inputs = NodeInputs(
         node.name, node.site, node.cluster, node.role, state, pinned=bool(row and row.host_key)
     )
-    if row is not None and state is NodeState.READY and undelivered(row):
-        return plan_node(
-            replace(
-                inputs, pinned=True, talos=node.image.talos, installed_talos=row.talos, notes=(_NOT_OURS,)
-            )
-        )
+    if row is not None and state is NodeState.READY and row.record.get("adopted"):
+        return await plan_adopted(_job(services, fleet, node), inputs, ask=look is not Look.NONE)
     if row is None or not row.host_key or state is NodeState.RESET:
         return plan_node(inputs)
-    if error is not None:
-        return plan_node(
-            replace(
-                inputs, refusals=(Refusal(error.what, error.fix or "check the machine's power and network"),)
-            )
-        )
+    if error is not None and not (look is Look.SHOW and _known(services, node, error)):
+        fix = error.fix or "check the machine's power and network"
+        return plan_node(replace(inputs, refusals=(Refusal(error.what, fix),)))
     desired = desire(services, fleet, node)
     inputs = replace(
         inputs,
@@ -110,30 +133,31 @@ async def _plan_one(services: Services, fleet: Fleet, node: Node, error: FleetEr
         disk=desired.disk_plan(),
         image=desired.image_url,
         image_sha256=desired.image_sha256 or services.store.image_pin(desired.image_url),
-        talos=desired.talos,
+        talos=node.image.talos,
         installed_talos=row.talos,
         profile=desired.profile,
+        delivery=desired.node.delivery.method,
         notes=desired.notes,
         refusals=desired.refusals,
     )
     if state is NodeState.READY and inputs.wanted_digest and inputs.applied_digest != inputs.wanted_digest:
-        inputs = await _what_changes(services, fleet, node, row, desired, inputs)
-    return plan_node(inputs)
+        inputs = await _what_changes(services, fleet, node, row, desired, inputs, look)
+    made = plan_node(inputs)
+    if made.change not in (Change.INSTALL, Change.RESUME):
+        return made
+    if error is not None:
+        return replace(made, confirmation=unconfirmed(f"{error.what}; apply needs its answer"))
+    return replace(made, confirmation=unconfirmed("no machine was asked")) if look is Look.NONE else made
 
 
-def undelivered(row: NodeRow) -> bool:
-    """Whether it was adopted, and no configuration of ours was delivered since."""
-    return bool(row.record.get("adopted")) and not row.record.get("config_digest")
+def _known(services: Services, node: Node, error: FleetError) -> bool:
+    """Whether an older answer is good enough to show. Somebody else's answer is never passed over."""
+    return isinstance(error, Unreachable) and stored_facts(services, node.name) is not None
 
 
-async def _what_changes(
-    services: Services, fleet: Fleet, node: Node, row: NodeRow, desired: Desired, inputs: NodeInputs
-) -> NodeInputs:
-    """The redacted difference to what was delivered last, and what the node itself says of a reboot."""
-    delivered = f"node/{row.name}/config"
-    before = services.store.get_secret(delivered).decode() if services.store.has_secret(delivered) else ""
-    text = diff(before, desired.config.text) if before else "(what was delivered before is not known)"
-    job = NodeJob(
+def _job(services: Services, fleet: Fleet, node: Node, desired: Desired | None = None) -> NodeJob:
+    """For asking one node. Without a run, nothing can be done to it by this."""
+    return NodeJob(
         services,
         "",
         fleet,
@@ -144,6 +168,24 @@ async def _what_changes(
         minting(services, node.cluster),
         desired,
     )
+
+
+async def _what_changes(
+    services: Services,
+    fleet: Fleet,
+    node: Node,
+    row: NodeRow,
+    desired: Desired,
+    inputs: NodeInputs,
+    look: Look,
+) -> NodeInputs:
+    """The redacted difference to what was delivered last, and what the node itself says of a reboot."""
+    delivered = f"node/{row.name}/config"
+    before = services.store.get_secret(delivered).decode() if services.store.has_secret(delivered) else ""
+    text = diff(before, desired.config.text) if before else "(what was delivered before is not known)"
+    if look is Look.NONE:
+        return replace(inputs, config_diff=text, reboot="not asked (--offline)")
+    job = _job(services, fleet, node, desired)
     try:
         async with job.talos() as talos:
             tried = await talos.apply_configuration(desired.config.text.encode(), mode="AUTO", dry_run=True)
@@ -166,7 +208,7 @@ def _clusters(services: Services, fleet: Fleet, nodes: Sequence[NodePlan]) -> li
 
 def _cluster(services: Services, cluster: Cluster, members: Sequence[NodePlan]) -> ClusterPlan:
     row = services.store.cluster(cluster.name)
-    return plan_cluster(
+    planned = plan_cluster(
         cluster.name,
         site=cluster.site,
         state=ClusterState(row.state) if row else ClusterState.PLANNED,
@@ -174,6 +216,17 @@ def _cluster(services: Services, cluster: Cluster, members: Sequence[NodePlan]) 
         kubernetes=cluster.kubernetes,
         members=members,
     )
+    return replace(planned, images=_platform_images(services, cluster))
+
+
+def _platform_images(services: Services, cluster: Cluster) -> tuple[str, ...]:
+    """What a mirror must have for the platform. A manifest that can't be read is told of its nodes."""
+    try:
+        files = services.manifests.of(cluster) if platform.sources(cluster) else {}
+        carried = platform.manifests(cluster, files, proxy={})
+    except OperatorError:
+        return ()
+    return tuple(dict.fromkeys(image for manifest in carried for image in manifest.images))
 
 
 def _without_control_plane(nodes: Sequence[NodePlan], clusters: Sequence[ClusterPlan]) -> list[NodePlan]:
@@ -187,11 +240,7 @@ def _without_control_plane(nodes: Sequence[NodePlan], clusters: Sequence[Cluster
                 f"cluster {node.cluster} has no control plane yet, and this plan has none for it",
                 "leave --node out, or select a control plane as well",
             )
-            fixed.append(_refused(node, refusal))
+            fixed.append(refused(node, refusal))
         else:
             fixed.append(node)
     return fixed
-
-
-def _refused(node: NodePlan, refusal: Refusal) -> NodePlan:
-    return replace(node, change=Change.REFUSED, steps=(), refusals=(*node.refusals, refusal))

@@ -1,84 +1,18 @@
 """What the use cases need from the outside world. Adapters implement these; the lab's peers test them."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from controller.app.ssh_port import Clock as Clock  # noqa: PLC0414 - everybody takes it from here
+from controller.app.ssh_port import Completed as Completed  # noqa: PLC0414 - everybody takes it from here
+from controller.app.ssh_port import Ssh as Ssh  # noqa: PLC0414 - everybody takes it from here
+from controller.app.ssh_port import Target as Target  # noqa: PLC0414 - everybody takes it from here
 from controller.app.talos_port import RebootMode, ResetMode, TalosOperations
-
-
-class Clock(Protocol):
-    def now(self) -> datetime:
-        """Aware, UTC."""
-        ...
-
-    def monotonic(self) -> float: ...
-
-    async def sleep(self, seconds: float) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """How one machine's bootstrap environment is reached. `host_key` is the pinned OpenSSH public key
-    ("ssh-ed25519 AAAA…"); there is no connection without one.
-    """
-
-    name: str
-    address: str
-    host_key: str
-    port: int = 22
-    user: str = "root"
-    jump: str = ""  # user@host[:port]; its key must be in $CTO_HOME/known_hosts
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    status: int  # exit status; -1 if the command was killed by a signal
-    stdout: bytes
-    stderr: bytes
-    truncated: bool = False  # more than `max_bytes` came and the rest was thrown away
-
-
-class Ssh(Protocol):
-    """Connections are pinned, pooled by target and kept open until `close`."""
-
-    async def run(
-        self,
-        target: Target,
-        command: str,
-        *,
-        stdin: bytes = b"",
-        deadline: float = 60,
-        max_bytes: int = 256 * 1024,
-    ) -> Completed:
-        """Raises Unreachable (also when the deadline, in seconds, passes) or HostKeyMismatch.
-        A non-zero status is returned, not raised.
-        """
-        ...
-
-    async def stream(
-        self,
-        target: Target,
-        command: str,
-        chunks: AsyncIterable[bytes],
-        *,
-        sent: Callable[[int], None],
-        deadline: float,
-    ) -> Completed:
-        """As `run`, with standard input from `chunks` under back-pressure; `sent(n)` after every n bytes
-        accepted by the transport.
-        """
-        ...
-
-    def forward(self, target: Target, port: int) -> AbstractAsyncContextManager[tuple[str, int]]:
-        """A local (host, port) that leads to the target's `port`, through its jump host if it has one
-        (without a jump host: the target's own address).
-        """
-        ...
-
-    async def close(self) -> None: ...
+from inventory.fleet import Cluster
+from roles.platform import InlineManifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +155,12 @@ class TalosApi(Protocol):
         """
         ...
 
+    async def maintenance_key(self, host: str, port: int) -> str:
+        """The fingerprint that a node in maintenance mode shows; empty if a node with a configuration (or
+        none of Talos) answers. NOT trusted: for comparing only, nothing is sent. Raises Unreachable.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class KubeNode:
@@ -234,6 +174,11 @@ class KubeNode:
 class KubeApi(Protocol):
     async def nodes(self, kubeconfig: bytes, *, host: str = "", port: int = 0) -> Sequence[KubeNode]: ...
     async def version(self, kubeconfig: bytes, *, host: str = "", port: int = 0) -> str: ...
+    async def daemon_sets(
+        self, kubeconfig: bytes, namespace: str, *, host: str = "", port: int = 0
+    ) -> Mapping[str, tuple[int, int]]:
+        """Name → nodes on which it is ready, and on which it should be."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +209,20 @@ class CachedImage:
     raw_size: int
     body_sha256: str
     first_mib: bytes = field(repr=False)
+
+
+class Manifests(Protocol):
+    """Manifest files that site files name, each held to its SHA-256."""
+
+    async def prepare(self, clusters: Iterable[Cluster]) -> None:
+        """Fetches what `of` will read, as far as that can be had."""
+        ...
+
+    def of(self, cluster: Cluster) -> Mapping[str, InlineManifest]:
+        """By part (cilium, argocd). Raises OperatorError for a file that is missing or can't be used,
+        RefusedError for one that is not the one asked for.
+        """
+        ...
 
 
 class Images(Protocol):

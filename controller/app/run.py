@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from controller.app.adopted import difference, read_running, wanted
 from controller.app.context import ClusterGate, ClusterJob, Limits, NodeJob
-from controller.app.desired import desire, ensure_bundles
-from controller.app.engine import describe, drive_cluster, drive_node
+from controller.app.desired import desire, ensure_bundles, ensure_manifests
+from controller.app.engine import describe, drive_cluster, drive_node, problem_text
 from controller.app.identity import minting
 from controller.app.observe import observe
 from controller.app.services import Services
+from controller.app.steps.reset import TALOS_STATES
 from controller.app.steps.verify import Verify
 from controller.core.plan import Verdict, judge
 from inventory.errors import FleetError, RefusedError
@@ -35,6 +37,21 @@ class Outcome:
         return judge(done=len(self.done), failed={k: str(v.get("what", "")) for k, v in self.failed.items()})
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the clusters of one run share. `chosen` are the nodes that something may be done to."""
+
+    services: Services
+    id: str
+    fleet: Fleet
+    chosen: frozenset[str]
+    limits: Limits
+    outcome: Outcome
+
+    def jobs(self, cluster: Cluster) -> tuple[NodeJob, ...]:
+        return jobs_of(self.services, self.id, self.fleet, cluster, self.limits)
+
+
 async def execute(services: Services, run_id: str, body: Mapping[str, Any]) -> Verdict:
     """Does one run to its end. Never raises for what a node did: that is in the verdict and on the node."""
     resolved = load_files(body["texts"])
@@ -42,24 +59,28 @@ async def execute(services: Services, run_id: str, body: Mapping[str, Any]) -> V
     chosen = {node.name for node in selection.pick(resolved.fleet)}
     kind = str(body.get("kind", "apply"))
     outcome = Outcome()
-    limits = Limits.default()
     clusters = [c for c in resolved.fleet.clusters.values() if chosen & set(c.nodes)]
     begun = chosen if kind == "apply" else set()
     for name, error in (await observe(services, resolved.fleet.nodes, begun)).items():
         outcome.failed[f"node/{name}"] = describe(error)
-        services.store.set_problem(f"node/{name}", str(error))
+        services.store.set_problem(f"node/{name}", problem_text(error, name))
     if services.store.observe_only():
         return outcome.verdict()  # the store refuses every change until all nodes were read
     chosen -= {subject.removeprefix("node/") for subject in outcome.failed}
+    if body.get("until") == NodeState.PREPARED:
+        from controller.app.preparing import prepare_all  # it uses what is below
+
+        await prepare_all(services, run_id, resolved.fleet, clusters, chosen, outcome)
+        return outcome.verdict()
     await ensure_bundles(services, (c.name for c in clusters))
+    await ensure_manifests(services, clusters)
     drive = _reset_cluster if kind == "reset" else _apply_cluster
-    await asyncio.gather(
-        *(drive(services, run_id, resolved.fleet, c, chosen, limits, outcome) for c in clusters)
-    )
+    run = Run(services, run_id, resolved.fleet, frozenset(chosen), Limits.default(), outcome)
+    await asyncio.gather(*(drive(run, cluster) for cluster in clusters))
     return outcome.verdict()
 
 
-def _jobs(
+def jobs_of(
     services: Services, run: str, fleet: Fleet, cluster: Cluster, limits: Limits
 ) -> tuple[NodeJob, ...]:
     gate = ClusterGate(cluster.name)
@@ -71,25 +92,21 @@ def _jobs(
     return jobs
 
 
-async def _apply_cluster(
-    services: Services,
-    run: str,
-    fleet: Fleet,
-    cluster: Cluster,
-    chosen: set[str],
-    limits: Limits,
-    outcome: Outcome,
-) -> None:
-    jobs = _jobs(services, run, fleet, cluster, limits)
+async def _apply_cluster(run: Run, cluster: Cluster) -> None:
+    outcome = run.outcome
+    jobs = run.jobs(cluster)
     work: dict[str, tuple[Transition, ...] | None] = {}
     for job in jobs:
         if job.state in (NodeState.JOINED, NodeState.CLEANED, NodeState.READY) and job.node.role != "worker":
             job.gate.first_joined.set()
-        if job.node.name in chosen and job.row.host_key and job.state is not NodeState.RESET:
+        if job.node.name in run.chosen and job.state is NodeState.READY and job.record.get("adopted"):
+            if job.record.get("managed"):
+                await _collect_adopted(job, work, outcome)
+        elif job.node.name in run.chosen and job.row.host_key and job.state is not NodeState.RESET:
             _collect(job, work, outcome)
     _leave_out_lone_workers(jobs, work, outcome)
     gate = jobs[0].gate if jobs else ClusterGate(cluster.name)
-    cluster_job = ClusterJob(services, run, cluster, gate, jobs)
+    cluster_job = ClusterJob(run.services, run.id, cluster, gate, jobs)
     tasks = {
         job.node.name: asyncio.ensure_future(_one_node(job, work[job.node.name], outcome))
         for job in jobs
@@ -98,7 +115,7 @@ async def _apply_cluster(
     whole = all(
         name in work or (row is not None and row.state == NodeState.READY)
         for name in cluster.nodes
-        for row in [services.store.node(name)]
+        for row in [run.services.store.node(name)]
     )
     watcher = asyncio.ensure_future(
         _one_cluster(cluster_job, any(path != () for path in work.values()), whole, outcome)
@@ -116,7 +133,7 @@ def _leave_out_lone_workers(
     for job in [job for job in jobs if job.node.name in work]:
         del work[job.node.name]
         what = f"cluster {job.cluster.name} has no control plane yet, and none is installed with it"
-        _failed(job, RefusedError(what, fix="leave --node out, or select a control plane as well"), outcome)
+        failed(job, RefusedError(what, fix="leave --node out, or select a control plane as well"), outcome)
 
 
 def _collect(job: NodeJob, work: dict[str, tuple[Transition, ...] | None], outcome: Outcome) -> None:
@@ -127,7 +144,7 @@ def _collect(job: NodeJob, work: dict[str, tuple[Transition, ...] | None], outco
             first = desired.refusals[0]
             raise RefusedError(first.reason, where=job.node.name, fix=first.fix)
     except FleetError as error:
-        _failed(job, error, outcome)
+        failed(job, error, outcome)
         return
     job.desired = desired
     if job.state is not NodeState.READY:
@@ -138,15 +155,29 @@ def _collect(job: NodeJob, work: dict[str, tuple[Transition, ...] | None], outco
         work[job.node.name] = ()
 
 
+async def _collect_adopted(
+    job: NodeJob, work: dict[str, tuple[Transition, ...] | None], outcome: Outcome
+) -> None:
+    """As `_collect`, for a node that was not installed from here: what it runs with is read from itself."""
+    try:
+        running = await read_running(job)
+        job.desired = wanted(job, running)
+        changes = bool(difference(running.text, job.desired.config.text))
+    except FleetError as error:
+        failed(job, error, outcome)
+        return
+    work[job.node.name] = RECONFIGURE_PATH if changes or _in_doubt(job) else ()
+
+
 def _in_doubt(job: NodeJob) -> bool:
     """Whether a delivery was begun whose end is not known: the node may not have what the record says."""
     steps = [s for s in job.services.store.steps(f"node/{job.node.name}") if s.ref.step == "reconfigure"]
     return bool(steps) and steps[-1].outcome != "done"
 
 
-def _failed(job: NodeJob, error: FleetError, outcome: Outcome) -> None:
+def failed(job: NodeJob, error: FleetError, outcome: Outcome) -> None:
     outcome.failed[f"node/{job.node.name}"] = describe(error)
-    job.services.store.set_problem(f"node/{job.node.name}", str(error))
+    job.services.store.set_problem(f"node/{job.node.name}", problem_text(error, job.node.name))
 
 
 async def _one_node(job: NodeJob, transitions: tuple[Transition, ...] | None, outcome: Outcome) -> None:
@@ -164,7 +195,7 @@ async def _one_node(job: NodeJob, transitions: tuple[Transition, ...] | None, ou
             job.services.store.set_problem(f"node/{job.node.name}", "")
         outcome.done.append(f"node/{job.node.name}")
     except FleetError as error:
-        _failed(job, error, outcome)
+        failed(job, error, outcome)
 
 
 async def _one_cluster(job: ClusterJob, changes: bool, whole: bool, outcome: Outcome) -> None:
@@ -179,7 +210,7 @@ async def _one_cluster(job: ClusterJob, changes: bool, whole: bool, outcome: Out
                 outcome.done.append(name)
     except FleetError as error:
         outcome.failed[name] = describe(error)
-        job.services.store.set_problem(name, str(error))
+        job.services.store.set_problem(name, problem_text(error, job.cluster.name))
         job.gate.fail(f"cluster {job.cluster.name} stands still: {error.what}")
 
 
@@ -212,21 +243,15 @@ async def _settle(
         await asyncio.gather(*tasks.values(), watcher, return_exceptions=True)
 
 
-async def _reset_cluster(
-    services: Services,
-    run: str,
-    fleet: Fleet,
-    cluster: Cluster,
-    chosen: set[str],
-    limits: Limits,
-    outcome: Outcome,
-) -> None:
+async def _reset_cluster(run: Run, cluster: Cluster) -> None:
     """One after the other, workers first: each control plane leaves etcd before the next one does."""
-    jobs = [j for j in _jobs(services, run, fleet, cluster, limits) if j.node.name in chosen]
+    jobs = [j for j in run.jobs(cluster) if j.node.name in run.chosen]
     jobs.sort(key=lambda j: j.node.role != "worker")
+    for job in jobs:  # those that stay are read before each goes
+        job.peers = tuple(p for p in job.peers if p.node.name not in run.chosen and p.state in TALOS_STATES)
     for job in jobs:
-        await _one_node(job, reset_path(job.state), outcome)
-    _forget_empty(services, cluster)
+        await _one_node(job, reset_path(job.state), run.outcome)
+    _forget_empty(run.services, cluster)
 
 
 def _forget_empty(services: Services, cluster: Cluster) -> None:

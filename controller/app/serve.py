@@ -7,6 +7,7 @@ from typing import Any
 from controller.app.apply import begin_engine, work
 from controller.app.services import Services
 from controller.app.watch import watch
+from controller.app.windows import keep_calendar
 from controller.store import EngineLock
 
 
@@ -33,17 +34,21 @@ async def serve(
         pages = asyncio.ensure_future(server.serve())
         engine = asyncio.ensure_future(work(services))
         watching = asyncio.ensure_future(watch(services))
+        calendar = asyncio.ensure_future(keep_calendar(services))
         try:
             while not server.started and not pages.done():
                 await services.clock.sleep(0.05)
             if server.started:
                 bound = server.servers[0].sockets[0].getsockname()[1]  # the real one, if 0 was asked for
                 started(f"http://{host}:{bound}/")
-            done, _ = await asyncio.wait([pages, engine, watching], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                [pages, engine, watching, calendar], return_when=asyncio.FIRST_COMPLETED
+            )
             for task in done:
                 task.result()  # an engine that ended did so by an error, which must be seen
         finally:
             server.should_exit = True
             engine.cancel()
             watching.cancel()
-            await asyncio.gather(pages, engine, watching, return_exceptions=True)
+            calendar.cancel()
+            await asyncio.gather(pages, engine, watching, calendar, return_exceptions=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, MutableMapping
 from typing import Protocol
 
-from controller.app.ports import Clock, Discovery, Images, KubeApi, Runner, Ssh, TalosApi
+from controller.app.ports import Clock, Discovery, Images, KubeApi, Manifests, Runner, Ssh, TalosApi
 from controller.store import Home, Store
 from roles.secrets import SecretsBundle
 
@@ -33,10 +33,17 @@ class Services(Protocol):
     @property
     def images(self) -> Images: ...
     @property
+    def manifests(self) -> Manifests: ...
+    @property
     def clock(self) -> Clock: ...
     @property
     def bundles(self) -> MutableMapping[str, SecretsBundle]:
         """Clusters' secrets that were read in this process, by cluster."""
+        ...
+
+    @property
+    def clock_synchronized(self) -> Callable[[], bool]:
+        """Does the kernel say that time servers keep the clock in step?"""
         ...
 
     @property

@@ -25,7 +25,7 @@ def kubeconfig(services: Any, cluster: str) -> Path:
 
 
 def talosconfig(services: Any, cluster: str, *, now: datetime, lifetime: timedelta) -> Path:
-    """For `talosctl`, with a certificate that is valid for `lifetime`."""
+    """For `talosctl`, with a certificate that is valid for `lifetime`. Takes the place of the one before."""
     from controller.app.access import talosconfig_of
     from controller.app.bundles import secrets_name
 

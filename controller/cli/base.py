@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from inventory.resolve import Resolved
     from inventory.selectors import Selection
 
+_MAX_TEXT = 64 * 1024**2  # bytes of one file; a thousand sites are a fraction of it
 SIGPIPE_STATUS = 141  # what a shell shows for a program whose reader went away
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -154,6 +155,15 @@ def assume_yes(function: F) -> F:
     return click.option("--yes", is_flag=True, help="Do not ask.")(function)
 
 
+def until_prepared(function: F) -> F:
+    """Adds --until."""
+    return click.option(
+        "--until",
+        type=click.Choice(["prepared"]),
+        help="Stop there: checked, disk cleared, settings made; nothing installed, no cluster touched.",
+    )(function)
+
+
 def confirm(question: str, *, yes: bool) -> None:
     """Asks before something is changed. Without a terminal there is nobody to ask: that is a refusal."""
     if yes:
@@ -214,7 +224,12 @@ def _yaml_files(path: Path) -> list[Path]:
 def read_text(file: Path) -> str:
     """A file of ours or of the operator's; problems come back as theirs to mend."""
     try:
-        return file.read_bytes().decode("utf-8")
+        with file.open("rb") as opened:
+            data = opened.read(_MAX_TEXT + 1)  # of a device there may be no end
+        if len(data) > _MAX_TEXT:
+            what = f"larger than {_MAX_TEXT // 1024**2} MiB"
+            raise OperatorError(what, where=str(file), fix="name a file that a person wrote, or split it")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         what = f"not UTF-8 text (byte {error.start})"
         raise OperatorError(what, where=str(file), fix="save the file as UTF-8") from error

@@ -3,6 +3,7 @@
 Decides no code itself: families and codes come from `web.ports.ERROR_TABLE`.
 """
 
+import errno
 import json
 import os
 import secrets
@@ -17,6 +18,19 @@ from controller.cli.base import SIGPIPE_STATUS, App
 from controller.cli.text import clean, clean_block
 from inventory.errors import FleetError, SiteFileError
 from web.ports import ERROR_TABLE, EXIT_BUG, EXIT_CANCELLED, EXIT_INPUT
+
+_FREE = "free some disk space, then run the command again: what is done stays done"
+# What the system may say of any file of ours → what to do. All other errors of the system are taken for bugs.
+_SURROUNDINGS = {
+    errno.ENOSPC: ("the disk is full", _FREE),
+    errno.EDQUOT: ("the disk quota is used up", _FREE),
+    errno.EROFS: (
+        "the file system is read-only",
+        "mount it for writing, or choose another home: cto --home DIR …",
+    ),
+    errno.EACCES: ("no permission", "check who owns it, or choose another home: cto --home DIR …"),
+    errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n 4096), then run the command again"),
+}
 
 
 def exit_code(error: BaseException) -> int:
@@ -41,6 +55,8 @@ def report(error: BaseException, app: App) -> int:
     if isinstance(error, FleetError):
         _say(app, _fields(error))
         return exit_code(error)
+    if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
+        return _surroundings(error, app)
     return _crash(error, app)
 
 
@@ -64,6 +80,16 @@ def _usage(error: click.ClickException, app: App) -> int:
     command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "cto"
     fix = f"see {command} --help"
     _say(app, {"slug": "usage", "what": error.format_message(), "fix": fix})
+    return EXIT_INPUT
+
+
+def _surroundings(error: OSError, app: App) -> int:
+    """What the computer does not let us do is for its owner to mend, wherever in the program it came up."""
+    what, fix = _SURROUNDINGS[error.errno or 0]
+    _say(
+        app,
+        {"slug": "surroundings", "what": what, "where": str(error.filename or home_path(app)), "fix": fix},
+    )
     return EXIT_INPUT
 
 

@@ -29,11 +29,14 @@ TREE: dict[str, dict[str, str]] = {
         "serve": "Run the controller and its web page on this computer.",
     },
     "Things": {
-        "node": "Add, list, show or reset nodes.",
+        "node": "Add, confirm, list, show or reset nodes.",
+        "window": "Maintenance windows: preview, freeze, override.",
         "cluster": "Show clusters; fetch kubeconfig and talosconfig.",
         "secrets": "Make, import and export a cluster's secrets.",
         "machineconfig": "A node's machine configuration: print it, look one over.",
         "facts": "Gather, show and compare what machines are.",
+        "iso": "The image that machines are started with.",
+        "setup": "Set up the machine that this runs on.",
         "hardware": "Hardware profiles, and which one fits.",
     },
     "Site files": {

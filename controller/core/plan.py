@@ -71,9 +71,11 @@ class NodePlan:
     image_sha256: str = ""  # what the image is held to; empty until its first fetch
     talos: str = ""
     profile: str = ""
+    delivery: str = ""  # how the configuration gets there
     config_digest: str = ""
     config_diff: str = ""  # redacted; for reconfigure
     reboot: str = ""  # reconfigure: what the node says about a reboot
+    confirmation: str = ""  # by a look at the machine; empty if there was nothing to look at
     notes: tuple[str, ...] = ()
     refusals: tuple[Refusal, ...] = ()
 
@@ -88,6 +90,7 @@ class ClusterPlan:
     nodes: int
     steps: tuple[StepPlan, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    images: tuple[str, ...] = ()  # container images that the platform's manifests need
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,7 @@ class NodeInputs:
     talos: str = ""
     installed_talos: str = ""
     profile: str = ""
+    delivery: str = ""
     config_diff: str = ""
     reboot: str = ""
     notes: tuple[str, ...] = ()
@@ -217,6 +221,7 @@ def plan_node(node: NodeInputs) -> NodePlan:
         image_sha256=node.image_sha256,
         talos=node.talos,
         profile=node.profile,
+        delivery=node.delivery,
         config_digest=node.wanted_digest,
         config_diff=node.config_diff,
         reboot=node.reboot,

@@ -55,6 +55,24 @@ class AdoptingChapter(StoreBase):
                 )
             )
 
+    def manage(self, cluster: str, *, on: bool, actor: str) -> tuple[str, ...]:
+        """Whether the configurations of its adopted nodes may be changed from here; the nodes' names."""
+        with self._unit() as unit:
+            must_know(find(unit, "cluster", cluster), "cluster", cluster)
+            rows = unit.execute("SELECT * FROM nodes WHERE cluster = ? ORDER BY name", [cluster])
+            found = [row for row in map(node_row, rows) if row.record.get("adopted")]
+            for row in found:
+                record = {**row.record, "managed": on}
+                unit.execute("UPDATE nodes SET record = ? WHERE name = ?", [to_json(record), row.name])
+            names = tuple(row.name for row in found)
+            if names:
+                what = "may be changed from here" if on else "are left as they are from now on"
+                message = f"the configurations of {len(names)} adopted nodes {what}"
+                unit.event("ClusterManaged", f"cluster/{cluster}", message, {"on": on, "nodes": list(names)})
+                after = "managed" if on else "left alone"
+                unit.audit(audit.Entry(actor, "manage", f"cluster/{cluster}", after=after, reason=message))
+        return names
+
     def _adopt_node(self, unit: Unit, name: str, version: str, *, actor: str, reason: str) -> None:
         row = node_row(must_know(find(unit, "node", name), "node", name))
         if row.state is NodeState.READY and row.record.get("adopted"):

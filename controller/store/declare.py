@@ -1,19 +1,21 @@
 """Takes over what the site files declare. Removes nothing, keeps every state, never replaces a pin."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.store import audit
 from controller.store.base import StoreBase, Unit
 from controller.store.connection import to_json
 from controller.store.pins import plain_key, set_pin, way_to
 from controller.store.rows import Declared, NodeRow, node_row
-from inventory.fleet import Cluster, Fleet, Node
 from inventory.lifecycle import ClusterState, NodeState
+
+if TYPE_CHECKING:  # values that are handed in
+    from inventory.fleet import Cluster, Fleet, Node
 
 
 class DeclareChapter(StoreBase):
-    def declare(self, fleet: Fleet, *, actor: str) -> Declared:
+    def declare(self, fleet: "Fleet", *, actor: str) -> Declared:
         """Takes the fleet's sites, clusters and nodes over. Removes nothing and keeps every state.
 
         A host key in the files pins a node that has none; a different one than the pinned is a conflict.
@@ -42,7 +44,7 @@ class DeclareChapter(StoreBase):
         return Declared(added, changed, gone, _conflicts(fleet, known))
 
 
-def _put_site(unit: Unit, fleet: Fleet, name: str) -> bool:
+def _put_site(unit: Unit, fleet: "Fleet", name: str) -> bool:
     site = fleet.sites[name]
     values = [site.organization, site.timezone, to_json(dict(site.labels))]
     row = unit.one("SELECT organization, timezone, labels FROM sites WHERE name = ?", [name])
@@ -57,7 +59,7 @@ def _put_site(unit: Unit, fleet: Fleet, name: str) -> bool:
     return True
 
 
-def _put_cluster(unit: Unit, cluster: Cluster) -> bool:
+def _put_cluster(unit: Unit, cluster: "Cluster") -> bool:
     values = [cluster.site, cluster.endpoint, cluster.kubernetes]
     row = unit.one("SELECT site, endpoint, kubernetes FROM clusters WHERE name = ?", [cluster.name])
     if row is not None and list(row) == values:
@@ -71,7 +73,7 @@ def _put_cluster(unit: Unit, cluster: Cluster) -> bool:
     return True
 
 
-def _put_node(unit: Unit, node: Node, known: NodeRow | None) -> bool:
+def _put_node(unit: Unit, node: "Node", known: NodeRow | None) -> bool:
     """True if a node that was known is changed by this."""
     if known is None:
         unit.execute(
@@ -99,7 +101,7 @@ def _put_node(unit: Unit, node: Node, known: NodeRow | None) -> bool:
     return known is not None and before != after
 
 
-def _conflicts(fleet: Fleet, known: dict[str, NodeRow]) -> tuple[str, ...]:
+def _conflicts(fleet: "Fleet", known: dict[str, NodeRow]) -> tuple[str, ...]:
     return tuple(
         node.name
         for node in fleet.nodes.values()

@@ -33,6 +33,9 @@ class EventsChapter(StoreBase):
         if not texts:
             return []
         with self._unit() as unit:
+            unit.connection.executemany(
+                "UPDATE nodes SET seen_at = ? WHERE name = ?", [(unit.at, node) for node, _, _ in taken]
+            )
             return [
                 _save(unit, node, text, digest) for (node, _, digest), text in zip(taken, texts, strict=True)
             ]
@@ -58,7 +61,6 @@ def _text(node: str, body: Mapping[str, Any]) -> str:
 
 
 def _save(unit: Unit, node: str, text: str, digest: str) -> bool:
-    unit.execute("UPDATE nodes SET seen_at = ? WHERE name = ?", [unit.at, node])
     last = unit.one("SELECT id, digest FROM facts WHERE node = ? ORDER BY id DESC LIMIT 1", [node])
     if last is not None and last["digest"] == digest:
         unit.execute("UPDATE facts SET last_seen = ?, body = ? WHERE id = ?", [unit.at, text, last["id"]])

@@ -77,6 +77,11 @@ class Home:
         return self.root / "images"
 
     @property
+    def manifests(self) -> Path:
+        """Manifest files of Cilium and Argo CD that were fetched."""
+        return self.root / "manifests"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -26,6 +26,12 @@ class KeptChapter(StoreBase):
         rows = self._rows("SELECT what, until FROM expiries WHERE cluster = ? ORDER BY what", [cluster])
         return {row["what"]: row["until"] for row in rows}
 
+    def forget_expiry(self, cluster: str, what: str) -> None:
+        """For a certificate that is no longer kept."""
+        if what in self.expiries(cluster):
+            with self._unit() as unit:
+                unit.execute("DELETE FROM expiries WHERE cluster = ? AND what = ?", [cluster, what])
+
     def image_pin(self, url: str) -> str:
         """The SHA-256 that `url` is held to; empty if it was never fetched."""
         row = self._row("SELECT sha256 FROM images WHERE url = ?", [url])

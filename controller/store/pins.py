@@ -67,6 +67,24 @@ class PinsChapter(StoreBase):
             )
             set_pin(unit, node, host_key, actor=actor, reason=reason)
 
+    def confirm_maintenance(self, node: str, fingerprint: str, *, actor: str, reason: str) -> None:
+        """Trusts a node in maintenance mode that shows this key, which it does until its next boot."""
+        with self._unit() as unit:
+            row = node_row(must_know(find(unit, "node", node), "node", node))
+            before = str(row.record.get("maintenance_key", ""))
+            record = to_json({**row.record, "maintenance_key": fingerprint})
+            unit.execute("UPDATE nodes SET record = ? WHERE name = ?", [record, node])
+            unit.event("MaintenanceKeyConfirmed", f"node/{node}", f"maintenance key confirmed: {fingerprint}")
+            entry = audit.Entry(
+                actor,
+                "confirm maintenance key",
+                f"node/{node}",
+                before=before or "no key",
+                after=fingerprint,
+                reason=reason,
+            )
+            unit.audit(entry)
+
 
 def plain_key(line: str) -> str:
     """Algorithm and key, without the comment."""

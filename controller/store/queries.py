@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from controller.store import lock, migrations
+from controller.store import lock, migrations, windows_read
 from controller.store.connection import check, reader, translated
 from controller.store.home import Home
 from controller.store.schema import VERSIONS
+from inventory.calendar import Freeze, Opened, Override, SiteCalendar
 from inventory.errors import OperatorError
 from inventory.lifecycle import NodeState
 from web.ports import ClusterView, EngineView, EventView, NodeView, RunView, SiteView
@@ -149,6 +150,25 @@ class StoreQueries:
         """The latest time that was written down: a clock that shows less is wrong."""
         row = self._one("SELECT max(at) AS at FROM (SELECT at FROM audit ORDER BY seq DESC LIMIT 1)")
         return str(row["at"] or "") if row else ""
+
+    def calendars(self) -> Sequence[SiteCalendar]:
+        """What the site files said last of each site's windows and blackouts."""
+        return windows_read.calendars(self._all)
+
+    def freezes(self, at: str) -> Sequence[Freeze]:
+        """Neither lifted nor over `at` that time."""
+        return windows_read.freezes(self._all, at)
+
+    def overrides(self, at: str) -> Sequence[Override]:
+        return windows_read.overrides(self._all, at)
+
+    def opened(self, since: str) -> Sequence[Opened]:
+        """Occurrences of windows that were open then or later, while a controller ran."""
+        return windows_read.opened(self._all, since)
+
+    def time_state(self) -> tuple[str, str]:
+        """(floor, why the clock is not trusted), each may be empty."""
+        return windows_read.time_state(self._all)
 
     def data_version(self) -> int:
         """Another number as soon as anybody changed anything, progress included; only for this thread."""

@@ -4,6 +4,8 @@ A version that has been released is never edited: a change is a new entry of `VE
 schema is what they make in order. `migrations` runs them.
 """
 
+from controller.store.schema_windows import WINDOWS
+
 INITIAL: tuple[str, ...] = (
     """CREATE TABLE meta (
         id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -174,5 +176,6 @@ VERSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("0001_initial", INITIAL),
     ("0002_observed", OBSERVED),
     ("0003_kept", KEPT),
+    ("0004_windows", WINDOWS),
 )
 KNOWN: frozenset[str] = frozenset(name for name, _ in VERSIONS)

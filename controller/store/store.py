@@ -5,14 +5,13 @@ Made of chapters, one file each; here are opening, restoring, and the promise to
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from controller.store import audit, lock, migrations
-from controller.store import backup as backups
 from controller.store.adopting import AdoptingChapter
 from controller.store.base import Unit, iso
 from controller.store.connection import check, transaction, translated, writer
@@ -27,7 +26,11 @@ from controller.store.schema import VERSIONS
 from controller.store.secretbox import SealKey
 from controller.store.secrets import SecretsChapter
 from controller.store.steps import StepsChapter
+from controller.store.windows import WindowsChapter
 from inventory.errors import BusyError, StoreError
+
+if TYPE_CHECKING:  # a program that makes no backup need not load how
+    from controller.store import backup as backups
 
 
 class Store(
@@ -40,6 +43,7 @@ class Store(
     EventsChapter,
     SecretsChapter,
     KeptChapter,
+    WindowsChapter,
 ):
     @classmethod
     def open(
@@ -90,8 +94,10 @@ class Store(
     def audit_head(self) -> audit.AuditHead:
         return audit.head(self._connection)
 
-    def backup(self, path: Path, *, actor: str = "operator") -> backups.Manifest:
+    def backup(self, path: Path, *, actor: str = "operator") -> "backups.Manifest":
         """A checked copy at `path` and its manifest beside it; others may go on writing meanwhile."""
+        from controller.store import backup as backups
+
         made = backups.make(self._connection, path, at=self._stamp())
         with self._unit() as unit:
             unit.event("BackupMade", "controller", f"backup {path.name}", {"sha256": made.sha256})
@@ -106,8 +112,10 @@ class Store(
         now: Callable[[], datetime],
         key: SealKey | None = None,
         actor: str = "operator",
-    ) -> backups.Restored:
+    ) -> "backups.Restored":
         """Raises before anything is changed if the backup is not whole or the key does not open it."""
+        from controller.store import backup as backups
+
         return backups.restore(path, home, now=now, key=key, actor=actor)
 
     # --- observing only, after a restore
@@ -129,11 +137,19 @@ class Store(
             if unit.one("SELECT 1 FROM nodes WHERE unread = 1") is None:
                 _lift(unit, actor="engine", reason="every node was read")
 
-    def leave_observe_only(self, *, actor: str, reason: str) -> None:
-        """The operator's word that nodes which don't answer no longer exist."""
+    def leave_observe_only(self, *, actor: str, reason: str, nodes: Sequence[str] | None = None) -> None:
+        """The operator's word that `nodes` (None: all that are unread), which don't answer, no longer exist.
+
+        The rule is lifted when no node is left to be read. Nodes that were read since are passed over.
+        """
         with self._unit() as unit:
-            unit.execute("UPDATE nodes SET unread = 0")
-            _lift(unit, actor=actor, reason=reason)
+            unread = [row["name"] for row in unit.execute("SELECT name FROM nodes WHERE unread = 1")]
+            for name in sorted(unread if nodes is None else set(nodes) & set(unread)):
+                unit.execute("UPDATE nodes SET unread = 0 WHERE name = ?", [name])
+                unit.event("NodeVouchedFor", f"node/{name}", f"left out of the reading: {reason}")
+                unit.audit(audit.Entry(actor, "leave unread", f"node/{name}", before="unread", reason=reason))
+            if unit.one("SELECT 1 FROM nodes WHERE unread = 1") is None:
+                _lift(unit, actor=actor, reason=reason)
 
 
 def _lift(unit: Unit, *, actor: str, reason: str) -> None:

@@ -19,12 +19,34 @@ class Cpu:
     hypervisor: str = ""  # "KVM", "VMware", … in a virtual machine
 
 
-def _rows(entries: Iterable[Any]) -> Iterable[tuple[str, str]]:
-    """Field and value; newer lscpu nests groups as `children` (one to three levels)."""
+_WANTED = frozenset(
+    {
+        "Architecture",
+        "CPU(s)",
+        "Core(s) per cluster",
+        "Core(s) per socket",
+        "Hypervisor vendor",
+        "Model name",
+        "Socket(s)",
+        "Thread(s) per core",
+        "Vendor ID",
+    }
+)
+
+
+def _collect(entries: Iterable[Any], found: dict[str, str]) -> None:
+    """The first value of each field we want; newer lscpu nests groups as `children` (up to three levels).
+
+    It names some forty fields more, caches and vulnerabilities: those are not worth cleaning.
+    """
     for entry in entries:
         row = mapping(entry, what="an lscpu row")
-        yield word(row.get("field")).rstrip(":"), word(row.get("data"))
-        yield from _rows(sequence(row.get("children") or [], what="lscpu children"))
+        key = row.get("field")
+        if isinstance(key, str) and (key := key.strip().rstrip(":")) in _WANTED:
+            found.setdefault(key, word(row.get("data")))
+        children = row.get("children")
+        if children:
+            _collect(sequence(children, what="lscpu children"), found)
 
 
 def _count(value: str, fallback: int) -> int:
@@ -34,8 +56,7 @@ def _count(value: str, fallback: int) -> int:
 def parse(text: str) -> Cpu:
     document = mapping(load_json(text), what="lscpu output")
     found: dict[str, str] = {}
-    for key, value in _rows(sequence(document.get("lscpu"), what="lscpu")):
-        found.setdefault(key, value)
+    _collect(sequence(document.get("lscpu"), what="lscpu"), found)
     threads = _count(found.get("CPU(s)", ""), 0)
     if not 1 <= threads <= 65536:
         raise FactError("lscpu did not say how many processors there are")

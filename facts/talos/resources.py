@@ -6,7 +6,6 @@ Pure: takes the two encodings a node sends (protobuf and YAML) and gives plain v
 from collections.abc import Mapping
 from typing import Any
 
-from facts.talos.messages import enum_name, message
 from inventory.errors import NodeError
 
 MACHINE_STATUS = "MachineStatuses.runtime.talos.dev"
@@ -16,6 +15,14 @@ SYSTEM_INFORMATION = "SystemInformations.hardware.talos.dev"
 PROCESSORS = "Processors.hardware.talos.dev"
 MEMORY_MODULES = "MemoryModules.hardware.talos.dev"
 PCI_DEVICES = "PCIDevices.hardware.talos.dev"
+CLUSTER_INFO = "Infos.cluster.talos.dev"
+MACHINE_TYPE = "MachineTypes.config.talos.dev"
+MACHINE_CONFIG = "MachineConfigs.config.talos.dev"  # sensitive: for administrators only
+
+# The one resource of a type that has but one: type, namespace, id (Talos resources/*, all minors).
+CURRENT_CLUSTER = (CLUSTER_INFO, "cluster", "current")
+CURRENT_TYPE = (MACHINE_TYPE, "config", "machine-type")
+ACTIVE_CONFIG = (MACHINE_CONFIG, "config", "v1alpha1")  # what runs; "persistent" is what is stored
 
 # Resource type → (namespace it lives in, message of its spec)
 SPECS: Mapping[str, tuple[str, str]] = {
@@ -26,6 +33,9 @@ SPECS: Mapping[str, tuple[str, str]] = {
     PROCESSORS: ("hardware", "talos.resource.definitions.hardware.ProcessorSpec"),
     MEMORY_MODULES: ("hardware", "talos.resource.definitions.hardware.MemoryModuleSpec"),
     PCI_DEVICES: ("hardware", "talos.resource.definitions.hardware.PCIDeviceSpec"),
+    CLUSTER_INFO: ("cluster", "talos.resource.definitions.cluster.InfoSpec"),
+    MACHINE_TYPE: ("config", "resource.config.MachineTypeSpec"),
+    MACHINE_CONFIG: ("config", "resource.config.MachineConfigSpec"),
 }
 _MAX_YAML = 1 << 20
 
@@ -40,6 +50,8 @@ def spec_of(type_: str, proto_spec: bytes, yaml_spec: str) -> Mapping[str, Any]:
 
 def _parsed(name: str, data: bytes) -> Any:
     from google.protobuf.message import DecodeError
+
+    from facts.talos.messages import message
 
     try:
         return message(name).FromString(data)
@@ -95,10 +107,16 @@ def _found(field: Any, value: Any) -> Any:
 def _named(field: Any, value: Any) -> Any:
     if field.message_type is not None:
         return named_mapping(value)
-    return enum_name(field.enum_type.full_name, value) if field.enum_type is not None else value
+    return _enum_name(field.enum_type.full_name, value) if field.enum_type is not None else value
 
 
 def machine_stage(number: int) -> str:
     """4 → "running"; a number this program does not know → "unknown"."""
-    name = enum_name("talos.resource.definitions.enums.RuntimeMachineStage", number)
+    name = _enum_name("talos.resource.definitions.enums.RuntimeMachineStage", number)
     return name.removeprefix("MACHINE_STAGE_").lower().replace("_", "-") if not name.isdigit() else "unknown"
+
+
+def _enum_name(enum: str, number: int) -> str:
+    from facts.talos.messages import enum_name  # protobuf: only who talks to Talos pays for it
+
+    return enum_name(enum, number)

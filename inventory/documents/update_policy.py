@@ -10,6 +10,7 @@ from inventory.moments import Duration, duration_minutes
 from inventory.values import refuse
 
 _WAVES, _BAKE = (1, 5, 25, 100), ("24h", "4h", "1h")
+_EXPECTED, _RESERVE = "20m", "15m"
 
 
 def _cumulative(waves: list[int]) -> list[int]:
@@ -36,6 +37,12 @@ class UpdatePolicySpec(Model):
     approval: Literal["none", "first-wave", "each-wave"] | None = Field(
         default=None, description="Who must agree before waves start. Default: none."
     )
+    expected_duration: Duration | None = Field(
+        default=None, description="What one node takes, until it was measured. Default: 20m."
+    )
+    rollback_reserve: Duration | None = Field(
+        default=None, description="Kept free at a window's end to undo a node's update. Default: 15m."
+    )
 
 
 class UpdatePolicy(Document):
@@ -57,4 +64,6 @@ class UpdatePolicy(Document):
             max_failures_percent=5 if percent is None else percent,
             max_unavailable=spec.max_unavailable or 1,
             approval=spec.approval or "none",
+            expected_minutes=duration_minutes(spec.expected_duration or _EXPECTED),
+            reserve_minutes=duration_minutes(spec.rollback_reserve or _RESERVE),
         )

@@ -14,6 +14,7 @@ from iso.lab.shell.call import Tool
 
 if TYPE_CHECKING:
     from iso.lab.machine import Machine
+    from iso.lab.tools.filesystem import Mount
 
 KERNEL = "6.1.0-37-amd64"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -41,6 +42,8 @@ class Host:
         self._now, self._booted = now, now()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._partitions: dict[str, tuple[Volume, ...]] = {}
+        self.loops: dict[str, Volume] = {}
+        self.mounts: dict[str, Mount] = {}  # by mount point
         self.files = sysfs.build(
             self.hardware,
             hostname=self.name,
@@ -88,7 +91,7 @@ class Host:
         for disk in self.disks.values():
             found[disk.name] = blocks.whole(disk, self.rescan)
             found |= {part.name: part for part in self.partitions(disk.name)}
-        return found
+        return found | self.loops
 
     def keep(self, task: asyncio.Task[Any]) -> None:
         """End this task with the environment."""

@@ -72,10 +72,17 @@ def raw_image(version: str, arch: Arch = "amd64", *, config_from_disk: bool = Tr
 def write_image(
     folder: Path, version: str, arch: Arch = "amd64", *, config_from_disk: bool = True
 ) -> LabImage:
-    """`metal-<arch>.raw.zst` in `folder/v<version>`, written once; a file that is there is used again."""
+    """`metal-<arch>.raw.zst` in `folder/v<version>`, written once; a file that is there is used again.
+
+    Without `config_from_disk` it is `metal-<arch>-plain.raw.zst`.
+    """
     raw = raw_image(version, arch, config_from_disk=config_from_disk)
     packed = zstandard.ZstdCompressor(level=3, write_checksum=True).compress(raw)
-    target = folder / f"v{version.removeprefix('v')}" / f"metal-{arch}.raw.zst"
+    target = (
+        folder
+        / f"v{version.removeprefix('v')}"
+        / f"metal-{arch}{'' if config_from_disk else '-plain'}.raw.zst"
+    )
     if not target.exists() or target.read_bytes() != packed:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial = target.with_suffix(".part")

@@ -1,7 +1,8 @@
 """The part of the Kubernetes API that the product uses, served over HTTPS on a control plane's address.
 
-GET /version, /readyz, /livez, /api/v1/nodes (list, get), PATCH of a node's spec.unschedulable. Client
-certificates of the cluster's own CA; only group system:masters may do anything. No watch, no pods yet.
+GET /version, /readyz, /livez, the discovery documents, /api/v1/nodes (list, get; as a table, too), PATCH of a
+node's spec.unschedulable, kube-system's DaemonSets. Client certificates of the cluster's own CA; only group
+system:masters may do anything. No watch, no pods yet.
 """
 
 import asyncio
@@ -11,13 +12,16 @@ from typing import Any
 import h11
 
 from iso.lab.api import LabMachine
+from iso.lab.kube_documents import discovery, table, wants_table
 from iso.lab.talos import pki
 from iso.lab.talos.cluster import Cluster, KubeNodeState
 from iso.lab.talos.config import MachineConfig
+from iso.lab.talos.manifests import daemon_sets
 from iso.lab.talos.shared import Clock
 
 _MAX_BODY = 1 << 20
 _NODES = "/api/v1/nodes"
+_DAEMON_SETS = "/apis/apps/v1/namespaces/kube-system/daemonsets"
 
 
 class KubeServer:
@@ -74,6 +78,8 @@ class KubeServer:
                 return
             method, path = request.method.decode(), request.target.decode().partition("?")[0].rstrip("/")
             status, answer = self._answer(method, path, body, groups)
+            if status == 200 and wants_table(_header(request, b"accept")):
+                answer = _as_table(answer)
             self._machine.log("kube", method=method, path=path, status=status)
             data = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
             kind = "text/plain" if isinstance(answer, str) else "application/json"
@@ -96,13 +102,23 @@ class KubeServer:
             return (200, self._version()) if path == "/version" else (200, "ok")
         if "system:masters" not in groups:
             return _status(403 if groups else 401, "Forbidden" if groups else "Unauthorized", "not allowed")
-        if path == _NODES and method == "GET":
-            items = [self._node(node) for node in self._cluster.nodes.values()]
-            revision = {"resourceVersion": str(self._cluster.revision)}
-            return 200, {"kind": "NodeList", "apiVersion": "v1", "metadata": revision, "items": items}
         if path.startswith(f"{_NODES}/"):
             return self._one_node(method, path.removeprefix(f"{_NODES}/"), body)
-        return _status(404, "NotFound", "the server could not find the requested resource")
+        found = self._document(path) if method == "GET" else None
+        if found is None:
+            return _status(404, "NotFound", "the server could not find the requested resource")
+        return 200, found
+
+    def _document(self, path: str) -> Any:
+        """What is read at a path that is no single node; None if nothing is."""
+        if path == _NODES:
+            items = [self._node(node) for _, node in sorted(self._cluster.nodes.items())]
+            revision = {"resourceVersion": str(self._cluster.revision)}
+            return {"kind": "NodeList", "apiVersion": "v1", "metadata": revision, "items": items}
+        if path == _DAEMON_SETS:
+            return daemon_sets(self._cluster, "kube-system")
+        place = f"{self._machine.address}:{self._machine.kube_port}"
+        return discovery(path, address=place, version=self._config.kubelet_version)
 
     def _one_node(self, method: str, name: str, body: bytes) -> tuple[int, Any]:
         node = self._cluster.nodes.get(name)
@@ -151,7 +167,7 @@ class KubeServer:
             "type": "Ready",
             "status": "True" if node.ready else "False",
             "reason": "KubeletReady" if node.ready else "KubeletNotReady",
-            "message": "kubelet is posting ready status" if node.ready else "network plugin is not ready",
+            "message": "kubelet is posting ready status" if node.ready else self._why_not(),
         }
         return {
             "kind": "Node",
@@ -173,6 +189,13 @@ class KubeServer:
             },
         }
 
+    def _why_not(self) -> str:
+        """In the words of kubelet and containerd."""
+        if self._cluster.network:
+            return "container runtime status check may not have completed yet"
+        why = "reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized"
+        return f"container runtime network not ready: NetworkReady=false {why}"
+
     def _node_info(self, node: KubeNodeState) -> dict[str, str]:
         return {
             "architecture": self._machine.arch,
@@ -186,6 +209,18 @@ class KubeServer:
             "osImage": "Talos",
             "systemUUID": node.uid,
         }
+
+
+def _header(request: h11.Request, name: bytes) -> str:
+    return next((value.decode("latin-1") for key, value in request.headers if key == name), "")
+
+
+def _as_table(answer: Any) -> Any:
+    """Nodes as a table; anything else as it is."""
+    kind = answer.get("kind") if isinstance(answer, dict) else ""
+    if kind == "NodeList":
+        return table(answer["items"], answer["metadata"]["resourceVersion"])
+    return table([answer], answer["metadata"]["resourceVersion"]) if kind == "Node" else answer
 
 
 async def _receive(

@@ -163,6 +163,7 @@ def write_image(disk, *, config=b"", tag="v1.13.9", cmdline=""):
         start += sectors
     table = gpt.Table(uuid.uuid4(), disk.size // 512, tuple(parts))
     if config:
+        cmdline = cmdline or "talos.config=metal-iso"
         table = gpt.add_after(
             table,
             "META",

@@ -1,10 +1,11 @@
 """The lab's Kubernetes API as the official client sees it, and our adapter where the API says no."""
 
 import asyncio
+import json
 
 import pytest
 import yaml
-from kubernetes import client
+from kubernetes import client, dynamic
 from kubernetes.config import new_client_from_config_dict
 
 from controller.adapters.kube import KubernetesApi
@@ -66,6 +67,30 @@ async def test_the_official_client_lists_and_cordons(cluster, secrets):
     assert (code.major, code.minor, missing) == ("1", "36", 404)
     [ours] = await KubernetesApi().nodes(kubeconfig(cluster, secrets, "system:masters"))
     assert (ours.unschedulable, ours.ready, ours.roles) == (True, True, ("control-plane",))
+
+
+async def test_a_client_that_discovers_finds_the_nodes(cluster, secrets, tmp_path):
+    """As kubectl does: it asks what there is before it asks for anything."""
+    api = new_client_from_config_dict(yaml.safe_load(kubeconfig(cluster, secrets, "system:masters")))
+
+    def work():
+        found = dynamic.DynamicClient(api, cache_file=str(tmp_path / "discovered"))
+        nodes = found.resources.get(api_version="v1", kind="Node")
+        names = [node.metadata.name for node in nodes.get().items]
+        kinds = {resource.kind for resource in found.resources.search(api_version="v1")}
+        table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+        url = f"{api.configuration.host}/api/v1/nodes"
+        shown = json.loads(api.rest_client.request("GET", url, headers={"Accept": table}).read())
+        api.close()
+        return names, kinds, shown
+
+    names, kinds, shown = await asyncio.to_thread(work)
+    assert names == ["cp"]
+    assert {"Node"} <= kinds
+    assert shown["kind"] == "Table"
+    [row] = shown["rows"]
+    assert row["cells"][:3] == ["cp", "Ready", "control-plane"]
+    assert len(row["cells"]) == len(shown["columnDefinitions"])
 
 
 async def test_no_rights_no_answer(cluster, secrets):

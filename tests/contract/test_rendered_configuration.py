@@ -10,6 +10,10 @@ from roles import disks, machineconfig
 from tests.contract.talos_lab import bundle, identity, write_image
 
 GIB = 1 << 30
+VERSIONS = {
+    "1.13.9": "1.36.3",
+    "1.14.1": "1.37.0",
+}  # with a Kubernetes that each runs: the old form, the new one
 
 
 def hardware(machine):
@@ -18,17 +22,18 @@ def hardware(machine):
     return Hardware("amd64", cpu=HardwareCpu("x", 1, 4, 8), memory=16 * GIB, disks=(disk,), firmware="uefi")
 
 
-def rendered(machine, secrets, role, settings=None, cluster_settings=None):
+def rendered(machine, secrets, talos, role, settings=None, cluster_settings=None, files=None):
     node = Node(
-        "kn-1", "kn", "kn", role, address=machine.address, image=Image("1.13.9"), settings=settings or {}
+        "kn-1", "kn", "kn", role, address=machine.address, image=Image(talos), settings=settings or {}
     )
-    cluster = Cluster(
-        "kn", "kn", f"https://{machine.address}:6443", "1.36.3", ("kn-1",), False, cluster_settings or {}
-    )
+    endpoint = f"https://{machine.address}:6443"
+    cluster = Cluster("kn", "kn", endpoint, VERSIONS[talos], ("kn-1",), False, cluster_settings or {})
     choice = disks.choose(Disk(), hardware(machine), minimum=GIB)
-    return machineconfig.render(node, cluster, secrets, choice, hardware=hardware(machine)).text.encode()
+    made = machineconfig.render(node, cluster, secrets, choice, hardware=hardware(machine), files=files)
+    return made.text.encode()
 
 
+@pytest.mark.parametrize("talos", VERSIONS)
 @pytest.mark.parametrize("role", ["controlplane", "worker", "appliance"])
 @pytest.mark.parametrize(
     "settings",
@@ -47,20 +52,23 @@ def rendered(machine, secrets, role, settings=None, cluster_settings=None):
     ],
     ids=["plain", "much", "no-time"],
 )
-async def test_it_is_accepted(site, role, settings):
+async def test_it_is_accepted(site, talos, role, settings):
     machine = site.machine("kn-1")
-    text = rendered(machine, bundle(), role, settings, {"cni": "none"})
-    config = load(text, minor=13, disks=machine.disks.values())
+    text = rendered(machine, bundle(), talos, role, settings, {"cni": "none"})
+    config = load(text, minor=int(talos.split(".")[1]), disks=machine.disks.values())
     assert config.hostname == "kn-1"
     assert config.control_plane is (role != "worker")
     assert config.time_disabled is bool(settings.get("timeDisabled"))
-    assert (config.cni, config.kubelet_version) == ("none", "v1.36.3")
+    assert (config.cni, config.kubelet_version) == ("none", f"v{VERSIONS[talos]}")
+    assert config.schedulable_control_planes is (role == "appliance") or role == "worker"
+    assert config.node_labels.get("rack", "") == settings.get("nodeLabels", {}).get("rack", "")
 
 
-async def test_an_appliance_made_of_it_becomes_ready(site):
+@pytest.mark.parametrize("talos", VERSIONS)
+async def test_an_appliance_made_of_it_becomes_ready(site, talos):
     secrets = bundle()
     machine = site.machine("kn-1")
-    write_image(machine.disk, config=rendered(machine, secrets, "appliance"))
+    write_image(machine.disk, config=rendered(machine, secrets, talos, "appliance"), tag=f"v{talos}")
     await machine.boot()
     await site.until(lambda: machine.instance.services.get("etcd") == "Preparing/unknown")
     api = GrpcTalosApi()
@@ -68,5 +76,6 @@ async def test_an_appliance_made_of_it_becomes_ready(site):
         assert await node.bootstrap() is True
         await site.until(lambda: machine.instance.stage == "running" and not machine.instance.unmet())
         assert (await node.machine_status()).ready
-        shown = await node.apply_configuration(rendered(machine, secrets, "appliance"), dry_run=True)
+        same = rendered(machine, secrets, talos, "appliance")
+        shown = await node.apply_configuration(same, dry_run=True)
         assert "No changes." in shown.details

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import Case, Farm, LabHome
+from tests.e2e.harness import Case, Farm, LabHome, Way
 
 MACHINES = 140  # the most that one worker can use up when it gets every case
 
@@ -32,6 +32,20 @@ def case(farm: Farm) -> Iterator[Case]:
     taken = farm.take()
     yield taken
     taken.close()
+
+
+@pytest.fixture
+def take(farm: Farm) -> Iterator[Callable[[Way], Case]]:
+    """As `case`, for a way of delivery."""
+    taken: list[Case] = []
+
+    def one(way: Way) -> Case:
+        taken.append(farm.take(way))
+        return taken[-1]
+
+    yield one
+    for case in taken:
+        case.close()
 
 
 @pytest.fixture

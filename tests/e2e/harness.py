@@ -20,10 +20,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
+
 from controller.app.context import target_of
 from controller.app.lab import KUBERNETES, TALOS, pin_lab
 from controller.wiring import open_services
 from inventory.errors import FleetError
+from inventory.lifecycle import INSTALL_PATH, KILL_POINTS, Transition
 from iso.lab import client
 from iso.lab.image import LabImage, write_image
 from iso.lab.sitefile import site_file
@@ -69,15 +72,15 @@ class ProgramHome:
         return self.home
 
     def cto(self, *args: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> Done:
-        return subprocess.run(
-            [*CTO, *args],
-            env=environment(self.home, env),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        with ended(self.start(*args, env=env)) as process:
+            try:
+                out, errors = process.communicate(timeout=timeout)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGINT)
+                out, errors = process.communicate(timeout=30)
+                done = Done([*args], process.returncode, out, errors)
+                raise AssertionError(told(args, done, f"did not end within {timeout:g} s")) from None
+            return Done([*args], process.returncode, out, errors)
 
     def expect(
         self, code: int, *args: str, env: Mapping[str, str] | None = None, timeout: float = 120
@@ -159,10 +162,13 @@ class ProgramHome:
 
     # --- the lab ---
 
-    def machine(self, name: str) -> MachineInfo:
+    def info(self) -> LabInfo:
         info = client.info(self.lab)
         assert info is not None, "the lab is gone"
-        return info.machine(name)
+        return info
+
+    def machine(self, name: str) -> MachineInfo:
+        return self.info().machine(name)
 
     def log(self, name: str) -> list[dict[str, Any]]:
         """What the machine was asked and did; fails if the lab forgot the beginning."""
@@ -217,12 +223,39 @@ class LabHome(ProgramHome):
 
 
 @dataclass(frozen=True)
+class Way:
+    """A way of delivery as a site file says it, on a Talos version that goes it."""
+
+    talos: str = TALOS
+    kubernetes: str = KUBERNETES
+    delivery: Mapping[str, Any] | None = None
+    kernel_argument: bool = True  # the image looks for metal-iso
+
+    def image(self, folder: Path, arch: Any) -> LabImage:
+        return write_image(folder, self.talos, arch, config_from_disk=self.kernel_argument)
+
+    def site(self, info: LabInfo, folder: Path) -> str:
+        images = {arch: self.image(folder, arch) for arch in sorted({m.arch for m in info.machines})}
+        text = site_file(info, images=images, kubernetes=self.kubernetes)
+        if self.delivery is None:
+            return text
+        documents = list(yaml.safe_load_all(text))
+        documents[0]["spec"]["defaults"]["delivery"] = dict(self.delivery)
+        return yaml.safe_dump_all(documents)
+
+
+BY_PARTITION = Way()
+BY_STATE = Way("1.9.6", "1.32.4", kernel_argument=False)  # what `auto` takes there
+CONFIRMED = Way(delivery={"method": "maintenance-push"}, kernel_argument=False)
+PUSHED = Way(delivery={"method": "maintenance-push", "trustSegment": True}, kernel_argument=False)
+
+
+@dataclass(frozen=True)
 class Farm:
     """One lab whose every site is one machine, and which hands them out one by one."""
 
     home: Path
     info: LabInfo
-    images: Mapping[str, LabImage]
     unused: Iterator[MachineInfo]
 
     @classmethod
@@ -230,17 +263,15 @@ class Farm:
         with open_services(home) as services:
             public = services.ssh_public_key
         info = _start(home, machines, public)
-        arches = sorted({m.arch for m in info.machines})
-        images = {arch: write_image(home / "lab" / "images", TALOS, arch) for arch in arches}
-        return cls(home, info, images, iter(info.machines))
+        return cls(home, info, iter(info.machines))
 
-    def take(self) -> "Case":
+    def take(self, way: Way = BY_PARTITION) -> "Case":
         machine = next(self.unused)
         home = Path(tempfile.mkdtemp(prefix="cto-case-"))
         shutil.copytree(self.home / "ssh", home / "ssh")
         case = Case(home, self, machine.name)
         case.site.parent.mkdir(mode=0o700)
-        case.site.write_text(site_file(self._only(machine), images=self.images, kubernetes=KUBERNETES))
+        case.site.write_text(way.site(self._only(machine), self.home / "lab" / "images"))
         case.pin()
         return case
 
@@ -332,6 +363,33 @@ class Case(ProgramHome):
 
 
 @dataclass(frozen=True)
+class Kill:
+    """Die at `point` of `step`, when the subject is in `source`."""
+
+    kind: str
+    source: str
+    step: str
+    point: str
+
+    @classmethod
+    def every(cls, kind: str, transition: Transition) -> "tuple[Kill, ...]":
+        return tuple(cls(kind, transition.source, transition.step, point) for point in KILL_POINTS)
+
+    @classmethod
+    def of(cls, step: str) -> "tuple[Kill, ...]":
+        """All moments of a step of the install."""
+        return next(cls.every("node", t) for t in INSTALL_PATH if t.step == step)
+
+    def __str__(self) -> str:
+        source = f"{self.source}-" if self.step == "reset" else ""
+        return f"{source}{self.step}-{self.point}"
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"CTO_CRASH_AT": f"{self.step}:{self.point}"}
+
+
+@dataclass(frozen=True)
 class Effects:
     """How often the machine was really changed, by its own account."""
 
@@ -339,12 +397,15 @@ class Effects:
     imaged: int = 0
     first_mib: int = 0
     config_ranges: int = 0  # backup table and configuration volume
+    states: int = 0  # file systems made for STATE
+    keys_wiped: int = 0  # where the configuration was, overwritten from the bootstrap environment
     boot_entries: int = 0
     reboots: int = 0  # ordered over SSH
     bootstraps: int = 0
     cleaned: int = 0
     applied: int = 0  # configurations delivered to the running node
     resets: int = 0  # by Talos
+    talos_reboots: int = 0  # ordered by its API
 
     @classmethod
     def of(cls, events: list[dict[str, Any]]) -> "Effects":
@@ -356,6 +417,8 @@ class Effects:
 INSTALLED_ONCE = Effects(
     wiped=1, imaged=1, first_mib=1, config_ranges=2, boot_entries=1, reboots=1, bootstraps=1, cleaned=1
 )
+STATE_ONCE = replace(INSTALLED_ONCE, config_ranges=1, states=1, cleaned=0)
+PUSHED_ONCE = replace(INSTALLED_ONCE, config_ranges=1, applied=1, cleaned=0)
 
 
 def _effect(event: Mapping[str, Any]) -> str:
@@ -363,7 +426,9 @@ def _effect(event: Mapping[str, Any]) -> str:
     if kind == "command":
         return _command(list(event["argv"]))
     if kind == "talos" and event["status"] == "OK":
-        return {"Bootstrap": "bootstraps", "Reset": "resets"}.get(event["call"], "")
+        return {"Bootstrap": "bootstraps", "Reset": "resets", "Reboot": "talos_reboots"}.get(
+            event["call"], ""
+        )
     return {"talos-wiped": "cleaned", "talos-applied": "applied"}.get(kind, "")
 
 
@@ -372,10 +437,14 @@ def _command(argv: list[str]) -> str:
         return "reboots"
     if argv[0] == "efibootmgr" and "-c" in argv:
         return "boot_entries"
+    if argv[0] == "mkfs.xfs":
+        return "states"
     operands = dict(word.partition("=")[::2] for word in argv[1:])
     if argv[0] != "dd" or "of" not in operands or operands.get("bs") == "1":
         return ""
     if operands.get("if") == "/dev/zero":
+        if operands["count"] != "1":
+            return "keys_wiped"
         return "" if "seek" in operands else "wiped"
     return {"1048576": "imaged", "0": "first_mib"}.get(operands.get("seek", ""), "config_ranges")
 
@@ -407,7 +476,18 @@ def mutations(events: list[dict[str, Any]]) -> list[str]:
 
 
 def _changes(argv: list[str]) -> bool:
-    if argv[0] in ("wipefs", "mkfs", "sgdisk", "parted", "reboot", "poweroff", "kexec", "mdadm", "swapoff"):
+    if argv[0] in (
+        "wipefs",
+        "mkfs",
+        "mkfs.xfs",
+        "sgdisk",
+        "parted",
+        "reboot",
+        "poweroff",
+        "kexec",
+        "mdadm",
+        "swapoff",
+    ):
         return True
     if argv[0] == "dd":
         return any(word.startswith("of=") for word in argv)

@@ -100,10 +100,18 @@ def test_after_a_restore_nothing_changes_while_a_node_is_silent(case: Case, tmp_
     assert done.returncode in (2, 4), done.stdout
     assert case.rows("SELECT observe_only FROM meta") == [{"observe_only": 1}]
     assert case.effect().applied == 0
+    assert f"cto store resume --without {case.name}" in done.stdout + done.stderr
     case.power("on")
     case.apply()
     assert case.rows("SELECT observe_only FROM meta") == [{"observe_only": 0}]
     assert case.effect().applied == 1
+    case.ok("store", "restore", str(backup), "--yes")
+    case.power("off")
+    case.ok("store", "resume", "--without", case.name, "--yes", "--reason", "scrapped")
+    assert case.rows("SELECT observe_only FROM meta") == [{"observe_only": 0}]
+    assert case.rows("SELECT object, reason FROM audit WHERE action = 'leave unread'") == [
+        {"object": f"node/{case.name}", "reason": "scrapped"}
+    ]
     case.check_store()
 
 

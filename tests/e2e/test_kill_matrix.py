@@ -6,7 +6,7 @@ Needs no root; a case takes a few seconds.
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -21,44 +21,27 @@ from inventory.lifecycle import (
     Transition,
     remaining,
 )
-from tests.e2e.harness import INSTALLED_ONCE, KILLED, Case, Effects
+from tests.e2e.harness import INSTALLED_ONCE, KILLED, Case, Effects, Kill
 
 INSTALLED = Counter([t.step for t in INSTALL_PATH])
 CLUSTERED = Counter([t.step for t in CLUSTER_TRANSITIONS])
 # The store's own act: one transaction, with no effect outside of it, so that there is nothing to die between.
 WITHOUT_EFFECT = {"pin"}
-
-
-@dataclass(frozen=True)
-class Kill:
-    """Die at `point` of `step`, when the subject is in `source`."""
-
-    kind: str
-    source: str
-    step: str
-    point: str
-
-    def __str__(self) -> str:
-        source = f"{self.source}-" if self.step == "reset" else ""
-        return f"{source}{self.step}-{self.point}"
-
-    @property
-    def env(self) -> dict[str, str]:
-        return {"CTO_CRASH_AT": f"{self.step}:{self.point}"}
+ASIDE = ("reconfigure", "reset", "settings")  # not on the way to an installed node
 
 
 def kills(kind: str, transitions: tuple[Transition, ...]) -> Iterator[Kill]:
     for transition in transitions:
         if transition.step not in WITHOUT_EFFECT:
-            for point in KILL_POINTS:
-                yield Kill(kind, transition.source, transition.step, point)
+            yield from Kill.every(kind, transition)
 
 
 NODE_KILLS = tuple(kills("node", NODE_TRANSITIONS))
 CLUSTER_KILLS = tuple(kills("cluster", CLUSTER_TRANSITIONS))
-INSTALL_KILLS = tuple(k for k in NODE_KILLS if k.step not in ("reconfigure", "reset")) + CLUSTER_KILLS
+INSTALL_KILLS = tuple(k for k in NODE_KILLS if k.step not in ASIDE) + CLUSTER_KILLS
 RECONFIGURE_KILLS = tuple(k for k in NODE_KILLS if k.step == "reconfigure")
 RESET_KILLS = tuple(k for k in NODE_KILLS if k.step == "reset")
+SETTINGS_KILLS = tuple(k for k in NODE_KILLS if k.step == "settings")
 
 
 def test_the_matrix_has_every_transition_at_every_point():
@@ -69,7 +52,10 @@ def test_the_matrix_has_every_transition_at_every_point():
         for point in KILL_POINTS
         if t.step not in WITHOUT_EFFECT
     }
-    made = [(k.kind, k.source, k.step, k.point) for k in (*INSTALL_KILLS, *RECONFIGURE_KILLS, *RESET_KILLS)]
+    made = [
+        (k.kind, k.source, k.step, k.point)
+        for k in (*INSTALL_KILLS, *RECONFIGURE_KILLS, *RESET_KILLS, *SETTINGS_KILLS)
+    ]
     assert set(made) == wanted
     assert len(made) == len(wanted)
 
@@ -113,10 +99,26 @@ def test_a_node_is_given_up_once_from_wherever_it_is(case: Case, kill: Kill):
     blank = kill.source in (NodeState.PREPARED, NodeState.IMAGED)
     # From the image on there may be a configuration volume, which is overwritten with zeros, once.
     keys = kill.source in (NodeState.IMAGED, NodeState.CONFIGURED, NodeState.BOOT_SET)
-    before = replace(before, config_ranges=before.config_ranges + keys)
+    before = replace(before, keys_wiped=before.keys_wiped + keys)
     assert given_up(before, case.effect()) == (0 if blank else 1)
     assert case.done_steps(case.name)["reset"] == 1
     assert case.node_state(case.name) == NodeState.RESET
+    case.check_store()
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("kill", SETTINGS_KILLS, ids=str)
+def test_settings_are_brought_back_once(case: Case, kill: Kill):
+    until = ("--until", "prepared")
+    declare_file(case, "first\n")
+    case.apply(*until)
+    before = operations(case)
+    declare_file(case, "second\n")
+    case.apply(*until, code=KILLED, env=kill.env)
+    case.apply(*until)
+
+    assert operations(case) == before + 1
+    assert case.node_state(case.name) == NodeState.PREPARED
     case.check_store()
 
 
@@ -135,6 +137,18 @@ def given_up(before: Effects, after: Effects) -> int:
     other = replace(after, wiped=before.wiped, resets=before.resets)
     assert other == before, "nothing but the wipe may happen"
     return after.wiped - before.wiped + after.resets - before.resets
+
+
+def declare_file(case: Case, content: str) -> None:
+    documents = list(yaml.safe_load_all(case.site.read_text()))
+    files = {"/etc/site/motd": {"content": content}}
+    documents[0]["spec"].setdefault("defaults", {})["bootstrap"] = {"files": files}
+    case.site.write_text(yaml.safe_dump_all(documents))
+
+
+def operations(case: Case) -> int:
+    """What pyinfra did on machines so far: each operation is an event."""
+    return len(case.rows("SELECT 1 FROM events WHERE kind = 'Operation'"))
 
 
 def add_sysctl(case: Case) -> None:

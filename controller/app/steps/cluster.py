@@ -125,8 +125,21 @@ class VerifyCluster:
         first = _first(job)
         async with job.services.ssh.forward(first.target, 6443) as (host, port):
             nodes = {n.name: n for n in await job.services.kube.nodes(kubeconfig, host=host, port=port)}
-        absent = [n for n in job.cluster.nodes if n not in nodes or not nodes[n].ready]
-        return f"not Ready in Kubernetes: {', '.join(absent)}" if absent else ""
+            absent = [n for n in job.cluster.nodes if n not in nodes or not nodes[n].ready]
+            if absent:
+                return f"not Ready in Kubernetes: {', '.join(absent)}"
+            return await _pod_network(job, kubeconfig, host, port)
+
+
+async def _pod_network(job: ClusterJob, kubeconfig: bytes, host: str, port: int) -> str:
+    """Nodes may be Ready by another pod network than the declared one."""
+    if job.cluster.settings.get("cni") != "cilium":
+        return ""
+    found = await job.services.kube.daemon_sets(kubeconfig, "kube-system", host=host, port=port)
+    if "cilium" not in found:
+        return "the nodes are Ready, but their pod network is not Cilium: kube-system has no DaemonSet cilium"
+    ready, wanted = found["cilium"]
+    return f"Cilium is ready on {ready} of {wanted} nodes" if ready < wanted else ""
 
 
 def _first(job: ClusterJob) -> NodeJob:

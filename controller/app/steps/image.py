@@ -47,7 +47,8 @@ class WriteImage:
                 "sha256": image.sha256,
                 "talos": job.want().talos,
                 "raw_size": image.raw_size,
-            }
+            },
+            "delivery": job.node.delivery.method,  # its kernel arguments are in the image
         }
 
 

@@ -1,9 +1,13 @@
-"""Step `join`: waits until Talos answers with the cluster's own certificates. Starts nothing."""
+"""Step `join`: waits until Talos answers with the cluster's own certificates.
+
+With delivery by push, a node that waits for its configuration gets it here; nothing else is started.
+"""
 
 from controller.app.context import NodeJob
+from controller.app.delivery.registry import delivery_of
 from controller.app.steps.base import Patience, Record
 from controller.app.steps.reboot import Reboot
-from inventory.errors import Unreachable
+from inventory.errors import NodeError, Unreachable
 
 
 class Join:
@@ -19,9 +23,13 @@ class Join:
         async def answers() -> Record | str:
             try:
                 return await self.observe(job) or "Talos does not answer yet"
-            except Unreachable:
-                # Back in the bootstrap environment: Talos will not come, and the reason is known.
-                await self._still_gone.observe(job)
+            except NodeError as error:
+                if isinstance(error, Unreachable):
+                    # Back in the bootstrap environment: Talos will not come, and the reason is known.
+                    await self._still_gone.observe(job)
+                await delivery_of(job).while_silent(job)
+                if job.pushed:
+                    return "it took its configuration and does not answer with the cluster's certificates yet"
                 raise
 
         await patience.until(

@@ -4,8 +4,8 @@ A change that needs a reboot holds the cluster's disruption lock until the node 
 """
 
 from controller.app.context import NodeJob
+from controller.app.delivered import keep_delivered
 from controller.app.steps.base import Patience, Record
-from controller.app.steps.configure import keep_delivered
 from controller.app.steps.verify import Verify
 from controller.core.quorum import Member, refuse_disruption
 from inventory.errors import FleetError, RefusedError

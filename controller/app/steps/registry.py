@@ -17,6 +17,7 @@ from controller.app.steps.reboot import Reboot
 from controller.app.steps.reconfigure import Reconfigure
 from controller.app.steps.reset import Reset
 from controller.app.steps.set_boot import SetBoot
+from controller.app.steps.settings import Settings
 from controller.app.steps.verify import Verify
 
 NODE_STEPS: Mapping[str, NodeStep] = {
@@ -31,6 +32,7 @@ NODE_STEPS: Mapping[str, NodeStep] = {
     "verify": Verify(),
     "reconfigure": Reconfigure(),
     "reset": Reset(),
+    "settings": Settings(),
 }
 
 CLUSTER_STEPS: Mapping[str, ClusterStep] = {

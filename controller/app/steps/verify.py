@@ -17,9 +17,7 @@ class Verify:
             problem = await self.problem(job)
             return problem or True
 
-        await patience.until(
-            good, where=job.node.name, fix="see cto node show and cto events, then run cto apply again"
-        )
+        await patience.until(good, where=job.node.name, fix=_fix(str(job.cluster.settings.get("cni"))))
         return {}
 
     async def observe(self, job: NodeJob) -> Record | None:
@@ -39,3 +37,12 @@ class Verify:
             return f"it is {status.stage}, not ready: {'; '.join(status.unmet) or 'no reason given'}"
         sick = sorted(name for name, state in services.items() if state.endswith("/unhealthy"))
         return f"unhealthy services: {', '.join(sick)}" if sick else ""
+
+
+def _fix(cni: str) -> str:
+    """A node that waits for its pod network says only that it is not ready."""
+    hint = {
+        "none": "install the pod network that `cni: none` leaves to you (cto cluster kubeconfig)",
+        "cilium": "see whether Cilium came up: kubectl -n kube-system logs job/cilium-install",
+    }.get(cni, "see cto node show and cto events")
+    return f"{hint}, then run cto apply again"

@@ -18,6 +18,7 @@ from controller.cli.base import (
     selection,
     selectors,
     site_files,
+    until_prepared,
 )
 from controller.cli.commands.plan import show
 from controller.cli.loop import on_loop
@@ -32,9 +33,12 @@ STATE_CODES = {"done": EXIT_DONE, "partly": EXIT_PARTLY, "failed": EXIT_NODE, "c
 @command("apply", example="cto apply -f site.yaml --site berlin --yes")
 @site_files
 @selectors
+@until_prepared
 @assume_yes
 @pass_app
-def apply(app: App, /, files: tuple[Path, ...], yes: bool, **chosen: tuple[str, ...]) -> int:
+def apply(
+    app: App, /, files: tuple[Path, ...], yes: bool, until: str | None, **chosen: tuple[str, ...]
+) -> int:
     """Make the fleet what the site files say. Run it again to go on after anything.
 
     If another engine is at work, this queues what you want and follows it. Exit code 4 if nodes failed,
@@ -42,13 +46,16 @@ def apply(app: App, /, files: tuple[Path, ...], yes: bool, **chosen: tuple[str, 
     """
     from controller.app.apply import submit
     from controller.app.plan import make_plan
+    from controller.app.preparing import plan_preparation
     from inventory.resolve import load_files
 
     texts = read_texts(files or default_files(app))
     resolved, picked = load_files(texts), selection(**chosen)
     with app.services() as services:
         began = time.monotonic()
-        made = on_loop(services, lambda: make_plan(services, resolved, picked))
+        made = on_loop(
+            services, lambda: (plan_preparation if until else make_plan)(services, resolved, picked)
+        )
         if not app.json:
             show(made.to_dict())
         if not made.changes and not made.cluster_changes:
@@ -58,7 +65,7 @@ def apply(app: App, /, files: tuple[Path, ...], yes: bool, **chosen: tuple[str, 
                 click.echo("Reading every node afresh…")
         else:
             confirm(_question(made), yes=yes)
-        run_id = submit(services, texts, picked, actor=app.actor())
+        run_id = submit(services, texts, picked, actor=app.actor(), until=until or "")
         names = [node.name for node in picked.pick(resolved.fleet)]
         code = watch(app, services, run_id, names, began, refused=len(made.refusals))
     return EXIT_PARTLY if made.refusals and code == EXIT_DONE else code

@@ -105,10 +105,11 @@ def talosconfig(app: App, name: str, out: Path | None, stdout: bool, hours: int)
 
     with app.services() as services:
         _find(services.queries.clusters(), name)
-        lifetime = timedelta(hours=hours)
-        _hand_out(
-            app, name, access.talosconfig(services, name, now=app.now(), lifetime=lifetime), out, stdout
-        )
+        now, lifetime = app.now(), timedelta(hours=hours)
+        path = access.talosconfig(services, name, now=now, lifetime=lifetime)
+        _hand_out(app, name, path, out, stdout)
+    if not app.json:
+        click.echo(f"valid until {now + lifetime:%Y-%m-%d %H:%M} UTC; it can't be revoked", err=True)
 
 
 def _hand_out(app: App, cluster: str, path: Path, out: Path | None, stdout: bool) -> None:
@@ -171,6 +172,29 @@ def adopt(app: App, name: str, files: tuple[Path, ...], bundle: Path) -> None:
         click.echo(f"  note: {clean(note, 200)}")
 
 
+@verb("manage", example="cto cluster manage berlin\ncto cluster manage berlin --leave")
+@click.argument("name", shell_complete=complete_clusters)
+@click.option("--leave", is_flag=True, help="Leave their configurations alone again.")
+@pass_app
+def manage(app: App, name: str, leave: bool) -> None:
+    """Let apply change the configurations of an adopted cluster's nodes. This itself changes no node."""
+    with app.services() as services:
+        _find(services.queries.clusters(), name)
+        names = services.store.manage(name, on=not leave, actor=app.actor())
+    if not names:
+        raise OperatorError(
+            "none of its nodes was adopted",
+            where=name,
+            fix="cto apply changes what it installed without this",
+        )
+    if app.json:
+        document({"cluster": name, "managed": not leave, "nodes": names})
+    elif leave:
+        click.echo(f"{name}: the configurations of its {len(names)} adopted nodes are left as they are")
+    else:
+        click.echo(f"{name}: cto plan shows what changes on its {len(names)} nodes, cto apply delivers it")
+
+
 cluster = Noun("cluster", help="Show clusters; fetch kubeconfig and talosconfig.").add(
-    show, adopt, kubeconfig, talosconfig
+    show, adopt, manage, kubeconfig, talosconfig
 )

@@ -33,12 +33,17 @@ def demo(app: App, once: bool, stop: bool, port: int) -> int:
     It has a home of its own (`demo` below $CTO_HOME) and starts afresh each time. With --once, exit code 0
     means exactly that both clusters were verified.
     """
-    from controller.app.demo import clear_demo, start_page, stop_demo
+    from controller.app.demo import only_demo, stop_demo
     from controller.store import Home
 
-    home = Home.locate(app.home).root / "demo"
-    if stop:
-        return _stopped(app, stop_demo(home))
+    home = Home.locate(app.home, environ=app.environ).root / "demo"
+    with only_demo(home):
+        return _stopped(app, stop_demo(home)) if stop else _run(app, home, once=once, port=port)
+
+
+def _run(app: App, home: Path, *, once: bool, port: int) -> int:
+    from controller.app.demo import clear_demo, start_page, stop_demo
+
     clear_demo(home)
     app.home = home
     try:

@@ -9,13 +9,12 @@ import click
 
 from controller.cli.base import App, Noun, complete_nodes, pass_app, selectors
 from controller.cli.base import command as verb
-from controller.cli.commands.status import pick
 from controller.cli.loop import on_loop
 from controller.cli.output import document, human_bytes, line
+from controller.cli.picking import pick
 from controller.cli.text import clean, clean_block
 from inventory.errors import FleetError, OperatorError
 from inventory.lifecycle import NodeState
-from web import present
 from web.ports import EXIT_DONE, EXIT_NODE, EXIT_PARTLY
 
 _BATCH = 32  # answers stored together
@@ -28,10 +27,10 @@ _PATIENCE = 0.5  # seconds after which fewer are stored too
 def gather(app: App, /, **chosen: tuple[str, ...]) -> int:
     """Ask machines what they are, one round trip each, and keep the answer."""
     with app.services() as services:
-        rows = [services.store.node(view.name) for view in pick(services.queries.nodes(), **chosen)]
-        pinned = [row for row in rows if row is not None and not _left_out(row)]
+        rows = pick(services.store.nodes(), **chosen)
+        pinned = [row for row in rows if not _left_out(row)]
         for row in rows:
-            if row is not None and (why := _left_out(row)) and not app.json:
+            if (why := _left_out(row)) and not app.json:
                 click.echo(f"{clean(row.name)}: left out, {why}", err=True)
         if not pinned:
             raise OperatorError(
@@ -55,7 +54,7 @@ def _left_out(row: Any) -> str:
 async def _gather(app: App, services: Any, rows: Sequence[Any]) -> int:
     """How many answered."""
     from controller.app.gather import gather as ask
-    from controller.app.ports import Target
+    from controller.app.ssh_port import Target
     from facts.registry import machine_facts
 
     targets = [Target(r.name, r.address, r.host_key, r.ssh_port, r.ssh_user, r.jump) for r in rows]
@@ -107,6 +106,7 @@ def show(app: App, name: str) -> None:
         return
     from facts.machine_model import hardware as model_of
     from facts.snapshot import Facts
+    from web import present
 
     found = Facts.from_dict(_body(taken))
     click.echo(f"{clean(name)}, facts taken {present.age(str(taken.get('taken_at', '')), app.now())}")
@@ -156,6 +156,8 @@ def diff(app: App, name: str) -> None:
         document({"node": name, "changes": changes})
         return
     if not changes:
+        from web import present
+
         since = present.age(str(taken[-1].get("taken_at", "")), app.now())
         click.echo(f"{clean(name)}: nothing changed since {since}")
     for change in changes:

@@ -8,6 +8,7 @@ from controller.cli.base import App, Noun, pass_app
 from controller.cli.base import command as verb
 from controller.cli.output import document, table
 from controller.cli.text import clean, clean_block
+from inventory.errors import OperatorError
 
 
 @verb("list", example="cto hardware list")
@@ -45,8 +46,15 @@ def list_(app: App) -> None:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Facts as JSON.",
 )
+@click.option(
+    "--report",
+    "target",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    help="Write what a new profile needs to this file: no serial numbers, no addresses.",
+)
 @pass_app
-def match(app: App, path: Path) -> None:
+def match(app: App, path: Path, target: Path | None) -> None:
     """Say which profile fits, how well, and why."""
     from controller.cli.commands.facts import read_facts
     from facts.hardware import load_profiles, report
@@ -55,6 +63,8 @@ def match(app: App, path: Path) -> None:
 
     machine = model_of(read_facts(path))
     found = find(machine, load_profiles())
+    if target is not None:
+        _write(target, report(machine))
     if app.json:
         document(
             {
@@ -71,9 +81,20 @@ def match(app: App, path: Path) -> None:
         click.echo(f"  {clean(reason)}")
     for warning in found.warnings:
         click.echo(f"  {click.style('warning:', fg='yellow')} {clean(warning)}")
-    if found.profile.generic:
+    if found.profile.generic and target is None:
         click.echo("\nNo profile knows this machine. What a profile of its own would be written from:\n")
         click.echo(clean_block(report(machine)))
+    if target is not None:
+        click.echo(f"\nThe report is in {clean(str(target))}: look it over before you send it.")
+
+
+def _write(target: Path, text: str) -> None:
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OperatorError(
+            f"the report can't be written: {error.strerror}", where=str(target), fix="name another file"
+        ) from error
 
 
 hardware = Noun("hardware", help="Hardware profiles, and which one fits.").add(list_, match)

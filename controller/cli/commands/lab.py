@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,7 +16,7 @@ from controller.cli.text import clean
 from inventory.errors import OperatorError
 
 
-@verb("up", example="cto lab up --sites 2 --nodes 4\ncto lab up --mixed 4,1 --hardware dell-r660")
+@verb("up", example="cto lab up --sites 2 --nodes 4\ncto lab up --qemu --nodes 3")
 @click.option("--sites", type=click.IntRange(1, 50), default=1, show_default=True, help="How many sites.")
 @click.option("--nodes", type=click.IntRange(1, 200), default=4, show_default=True, help="Machines per site.")
 @click.option("--mixed", metavar="N,N,…", help="Machines of each site, instead of --sites and --nodes.")
@@ -30,25 +31,49 @@ from inventory.errors import OperatorError
     show_default=True,
     help="How long booting takes.",
 )
+@click.option("--talos", metavar="VERSION", help="The Talos of its images, such as 1.14.1. Default: 1.13.9.")
+@click.option("--qemu", is_flag=True, help="Virtual machines that boot the image, instead (needs root).")
+@click.option(
+    "--image",
+    type=click.Path(path_type=Path),
+    default=Path("cto.iso"),
+    show_default=True,
+    help="For --qemu: what `cto iso build` made.",
+)
+@click.option("--memory", type=click.IntRange(1024), default=4096, show_default=True, help="MiB, for --qemu.")
 @pass_app
 def up(
     app: App,
     /,
     *,
+    qemu: bool,
+    image: Path,
+    memory: int,
     sites: int,
     nodes: int,
     mixed: str | None,
     seed: str,
     hardware: tuple[str, ...],
     boot_seconds: float,
+    talos: str | None,
 ) -> None:
     """Start simulated machines and pin their host keys. A lab that runs already is left as it is."""
-    from controller.app.lab import lab_site_file, lab_up
+    if qemu:
+        _qemu_up(app, image, nodes, memory)
+        return
+    from controller.app.lab import TALOS, lab_site_file, lab_up
 
     counts = _counts(mixed) if mixed is not None else [nodes] * sites
     with app.services() as services:
         services.home.create()
-        info = lab_up(services, counts, seed=seed, hardware=hardware, boot_seconds=boot_seconds)
+        info = lab_up(
+            services,
+            counts,
+            seed=seed,
+            hardware=hardware,
+            boot_seconds=boot_seconds,
+            talos=(talos or TALOS).removeprefix("v"),
+        )
         file = lab_site_file(services.home.root)
     if app.json:
         document({"pid": info.pid, "machines": len(info.machines), "site_file": str(file)})
@@ -57,6 +82,43 @@ def up(
         f"{count(len(info.machines), 'machine')} at {count(len(counts), 'site')} (pid {info.pid})\n"
         f"  → cto apply -f {shlex.quote(str(file))}"
     )
+
+
+def _qemu_up(app: App, image: Path, nodes: int, memory: int) -> None:
+    from iso.qemu import lab as virtual
+
+    if not image.is_file():
+        raise OperatorError("there is no such image", where=str(image), fix="cto iso build --out cto.iso")
+    with app.services() as services:
+        services.home.create()
+        found = virtual.up(_qemu_folder(services), image, nodes, memory=memory)
+    if app.json:
+        document([plain(machine) for machine in found])
+        return
+    click.echo(f"{count(len(found), 'virtual machine')} started; booting takes a minute\n  → cto lab status")
+
+
+def _qemu_folder(services: Any) -> Path:
+    return Path(services.home.root) / "qemu"
+
+
+def _qemu_status(app: App, services: Any) -> bool:
+    """Shows the virtual machines; False if there are none."""
+    from iso.qemu import lab as virtual
+
+    found = virtual.status(_qemu_folder(services))
+    if not found:
+        return False
+    if app.json:
+        document([plain(machine) for machine in found])
+        return True
+    rows = [(vm.name, vm.state, vm.address, vm.words, vm.work) for vm in found]
+    table(("MACHINE", "STATE", "ADDRESS", "KEY WORDS", "WORK"), rows)
+    ready = next((vm for vm in found if vm.words), None)
+    if ready is not None:
+        words = shlex.quote(ready.words)
+        click.echo(f"  → cto node add {ready.name} --address {ready.address} --words {words}")
+    return True
 
 
 def _counts(text: str) -> list[int]:
@@ -71,16 +133,18 @@ def _counts(text: str) -> list[int]:
 def down(app: App) -> None:
     """Stop the simulated machines; their disks are removed with them."""
     from iso.lab import client
+    from iso.qemu import lab as virtual
 
     with app.services() as services:
+        ended = virtual.down(_qemu_folder(services))
         running = client.info(services.home.root)
         client.stop(services.home.root)
         if running is not None:
             _give_up(services, [machine.name for machine in running.machines], actor=app.actor())
     if app.json:
-        document({"stopped": running is not None})
+        document({"stopped": ended or running is not None})
     else:
-        click.echo("stopped" if running is not None else "no lab is running")
+        click.echo("stopped" if ended or running is not None else "no lab is running")
 
 
 def _give_up(services: Any, names: Sequence[str], *, actor: str) -> None:
@@ -103,6 +167,10 @@ def _give_up(services: Any, names: Sequence[str], *, actor: str) -> None:
 @pass_app
 def status(app: App, console: str | None) -> None:
     """List the simulated machines."""
+    if console is None:
+        with app.services() as services:
+            if _qemu_status(app, services):
+                return
     machines = _info(app).machines
     if console is not None:
         machine = next((item for item in machines if item.name == console), None)

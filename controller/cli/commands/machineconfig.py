@@ -17,9 +17,12 @@ from inventory.errors import OperatorError
 from web.ports import EXIT_DONE, EXIT_INPUT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from facts.machine_model import Hardware
     from inventory.fleet import Cluster, Node
     from roles.machineconfig import Rendered
+    from roles.platform import InlineManifest
     from roles.secrets import SecretsBundle
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -48,7 +51,9 @@ def render(app: App, files: tuple[Path, ...], name: str, talos: str | None, fact
             node = replace(node, address=node.address or row.address)
         bundle = _bundle(services, node.cluster)
         hardware = _hardware(services, name, facts)
-    made = _rendered(node, fleet.clusters[node.cluster], bundle, hardware)
+        cluster = fleet.clusters[node.cluster]
+        manifests = _manifests(services, node, cluster)
+    made = _rendered(node, cluster, bundle, hardware, manifests)
     for warning in made.warnings:
         click.echo(f"warning: {clean(warning)}", err=True)
     click.echo(made.text, nl=False)
@@ -78,7 +83,22 @@ def _hardware(services: Any, name: str, path: Path | None) -> "Hardware":
     return hardware(found)
 
 
-def _rendered(node: "Node", cluster: "Cluster", bundle: "SecretsBundle", hardware: "Hardware") -> "Rendered":
+def _manifests(services: Any, node: "Node", cluster: "Cluster") -> "Mapping[str, InlineManifest]":
+    """The files that a control plane carries; the services' part is made only if there are any."""
+    from roles import platform
+    from roles.registry import role
+
+    carries = role(node.role).control_plane and platform.sources(cluster)
+    return services.manifests.of(cluster) if carries else {}
+
+
+def _rendered(
+    node: "Node",
+    cluster: "Cluster",
+    bundle: "SecretsBundle",
+    hardware: "Hardware",
+    manifests: "Mapping[str, InlineManifest]",
+) -> "Rendered":
     from facts import hardware as profiles
     from roles import disks, machineconfig
     from roles.registry import role
@@ -92,7 +112,9 @@ def _rendered(node: "Node", cluster: "Cluster", bundle: "SecretsBundle", hardwar
         preference=match.profile.disk,
         where=node.name,
     )
-    return machineconfig.render(node, cluster, bundle, choice, hardware=hardware, profile=match.profile)
+    return machineconfig.render(
+        node, cluster, bundle, choice, hardware=hardware, profile=match.profile, files=manifests
+    )
 
 
 @verb("validate", example="cto machineconfig validate cp-1.yaml --talos 1.13.9")

@@ -1,4 +1,4 @@
-"""`cto node`: add (pin a host key), list, show, reset. Trust is the operator's act, not the program's."""
+"""`cto node`: add (pin a host key), confirm, list, show, reset. Trust is the operator's act, not ours."""
 
 import re
 import sys
@@ -24,9 +24,11 @@ from controller.cli.base import (
 )
 from controller.cli.base import command as verb
 from controller.cli.commands.apply import watch
-from controller.cli.commands.status import known, pick
+from controller.cli.commands.status import known
 from controller.cli.loop import on_loop
+from controller.cli.maintenance import confirm_key
 from controller.cli.output import document, plain, table
+from controller.cli.picking import pick
 from controller.cli.text import clean, clean_block
 from inventory.errors import OperatorError, RefusedError
 from web import fleet, present
@@ -286,4 +288,4 @@ def reset(app: App, /, files: tuple[Path, ...], yes: bool, **chosen: tuple[str, 
         return watch(app, services, run_id, [node.name for node in nodes], time.monotonic())
 
 
-node = Noun("node", help="Add, list, show or reset nodes.").add(add, list_, show, reset)
+node = Noun("node", help="Add, confirm, list, show or reset nodes.").add(add, confirm_key, list_, show, reset)

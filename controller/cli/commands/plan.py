@@ -7,7 +7,16 @@ from typing import Any
 
 import click
 
-from controller.cli.base import App, command, load_site_files, pass_app, selection, selectors, site_files
+from controller.cli.base import (
+    App,
+    command,
+    load_site_files,
+    pass_app,
+    selection,
+    selectors,
+    site_files,
+    until_prepared,
+)
 from controller.cli.commands.validate import count
 from controller.cli.loop import on_loop
 from controller.cli.output import COLORS, document, human_bytes, human_seconds
@@ -21,18 +30,28 @@ _GLUE = "\x1f"
 @command("plan", example="cto plan -f site.yaml --cluster berlin")
 @site_files
 @selectors
+@until_prepared
+@click.option("--offline", is_flag=True, help="Ask no machine: plan from what is known, unconfirmed.")
 @pass_app
-def plan(app: App, /, files: tuple[Path, ...], **chosen: tuple[str, ...]) -> int:
+def plan(
+    app: App, /, files: tuple[Path, ...], offline: bool, until: str | None, **chosen: tuple[str, ...]
+) -> int:
     """Show per node: role, disk and why, what is on it now, image, configuration, steps, refusals.
 
-    Exit code 2 if something was refused.
+    Machines in the bootstrap environment are asked; a look at tools, disk and clock confirms that apply could
+    begin. Exit code 2 if something was refused.
     """
-    from controller.app.plan import make_plan
+    from controller.app.plan import Look, make_plan
 
     resolved = load_site_files(app, files)
-    picked = selection(**chosen)
+    picked, look = selection(**chosen), Look.NONE if offline else Look.SHOW
     with app.services() as services:
-        made = on_loop(services, lambda: make_plan(services, resolved, picked))
+        if until:
+            from controller.app.preparing import plan_preparation
+
+            made = on_loop(services, lambda: plan_preparation(services, resolved, picked, look))
+        else:
+            made = on_loop(services, lambda: make_plan(services, resolved, picked, look))
     if app.json:
         document(made.to_dict())
     else:
@@ -78,6 +97,7 @@ def _node(node: Mapping[str, Any]) -> None:
         ("profile", node["profile"]),
         ("config", node["config_digest"][:16]),
         ("reboot", node["reboot"]),
+        ("look", node["confirmation"]),
     ):
         if value:
             _field(label, clean(value, 200))
@@ -111,6 +131,8 @@ def _cluster(cluster: Mapping[str, Any]) -> None:
     version, state = clean(cluster["kubernetes"]), clean(cluster["state"])
     click.echo(f"{head}: cluster of {cluster['nodes']}, Kubernetes {version}, now {state}")
     _field("endpoint", clean(cluster["endpoint"]))
+    for image in cluster["images"]:
+        _field("image", clean(image))
     _steps(cluster)
     _refusals(cluster)
     click.echo()

@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from controller.cli.base import App, command, complete_clusters, complete_nodes, complete_sites, pass_app
 from controller.cli.output import COLORS, document, human_bytes, human_seconds, table
+from controller.cli.picking import pick
 from controller.cli.text import clean, clean_block
-from inventory.errors import OperatorError
 from web import fleet, present
 from web.ports import NodeView
+
+if TYPE_CHECKING:
+    from controller.cli.window_state import States
 
 
 @command("status", example="cto status --site berlin")
@@ -47,8 +51,11 @@ def status(
         if app.json:
             whole = fleet.to_dict(found, services.queries, now)
             whole["nodes"] = [fleet.node_dict(node, now) for node in chosen]
+            calendar = _calendar(services, now)
+            whole["calendar"] = calendar.to_dict() if calendar else None
             document(whole)
             return
+        calendar = _calendar(services, now)
     if not found.nodes and not found.sites:
         click.echo("Nothing is known yet.")
         click.echo("  → describe a site and run `cto apply -f FILE`, or see it work first: `cto demo`")
@@ -57,40 +64,9 @@ def status(
     _clusters(found, chosen, now)
     table(("NODE", "CLUSTER", "ROLE", "STATE", "TALOS", "KNOWN"), [_row(node, now) for node in chosen])
     _running(chosen, now)
+    if calendar:
+        _windows(calendar, {view.site for view in chosen})
     _needs(found, chosen)
-
-
-def pick(
-    views: Sequence[NodeView],
-    sites: Sequence[str],
-    clusters: Sequence[str],
-    nodes: Sequence[str],
-    labels: Sequence[str],
-) -> list[NodeView]:
-    """The nodes that match; a name that is not known is an error, as everywhere."""
-    for kind, wanted, known in (
-        ("site", sites, {view.site for view in views}),
-        ("cluster", clusters, {view.cluster for view in views}),
-        ("node", nodes, {view.name for view in views}),
-    ):
-        for name in wanted:
-            if name not in known:
-                listed = ", ".join(sorted(item for item in known if item)[:10]) or "none yet"
-                raise OperatorError(f"no {kind} {name!r} is known here", fix=f"known: {listed}")
-    pairs = [label.partition("=") for label in labels]
-    for key, sign, _ in pairs:
-        if not (key and sign):
-            raise OperatorError(
-                f"{key!r} is not a label selector", fix="write key=value, such as -l region=eu"
-            )
-    return [
-        view
-        for view in views
-        if (not sites or view.site in sites)
-        and (not clusters or view.cluster in clusters)
-        and (not nodes or view.name in nodes)
-        and all(view.labels.get(key) == value for key, _, value in pairs)
-    ]
 
 
 def _summary(found: fleet.FleetPart) -> None:
@@ -122,6 +98,31 @@ def _clusters(found: fleet.FleetPart, chosen: Sequence[NodeView], now: datetime)
     if rows:
         table(("SITE", "CLUSTER", "STATE", "NODES", "KUBERNETES", "ENDPOINT", "VERIFIED"), rows)
         click.echo()
+
+
+def _calendar(services: Any, now: datetime) -> "States | None":
+    """Nothing is loaded for it where no windows are declared and nothing is frozen."""
+    queries = services.queries
+    if not queries.calendars() and not queries.freezes(""):
+        return None
+    from controller.cli.window_state import read_states
+
+    return read_states(queries, now, synchronized=services.clock_synchronized())
+
+
+def _windows(states: "States", sites: set[str]) -> None:
+    from controller.cli.window_state import show_skips, show_switches, windows_text
+
+    rows = [
+        (each.calendar.site, windows_text(each.decision, each.calendar.timezone), each.calendar.timezone)
+        for each in states.sites
+        if each.calendar.site in sites and (each.calendar.windows or each.decision.until)
+    ]
+    if rows:
+        click.echo()
+        table(("SITE", "NEXT WINDOW", "ZONE"), rows)
+    show_switches(states)
+    show_skips(states, alarms=True)
 
 
 def known(at: str, now: datetime) -> object:

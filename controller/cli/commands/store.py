@@ -1,12 +1,20 @@
-"""`cto store`: backup and restore of the fleet store. The key that opens its secrets is never in a backup."""
+"""`cto store`: backup and restore of the fleet store. The key that opens its secrets is never in a backup.
 
+After a restore nothing is changed until every node was read; `resume` is for those that can't be any more.
+"""
+
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
-from controller.cli.base import App, Noun, assume_yes, confirm, pass_app, read_text
+from controller.cli.base import App, Noun, assume_yes, complete_nodes, confirm, pass_app, read_text
 from controller.cli.base import command as verb
+from controller.cli.commands.validate import count
 from controller.cli.output import document, plain
+from controller.cli.text import clean, clean_block
 from inventory.errors import OperatorError
 
 
@@ -59,7 +67,80 @@ def restore(app: App, path: Path, key_file: Path | None, yes: bool) -> None:
         f"restored from {path}" + (f"; the old store is kept in {done.replaced}" if done.replaced else "")
     )
     if done.unread:
-        click.echo(f"  → {len(done.unread)} nodes have to be read before any is changed: cto apply does that")
+        click.echo(
+            f"  → {count(len(done.unread), 'node')} to be read before any is changed: cto apply does that;"
+            " one that is gone for good: cto store resume"
+        )
 
 
-store = Noun("store", help="Back up and restore the fleet store.").add(backup, restore)
+_RISK = """\
+These nodes were not read since the restore, and the store may be older than they are:
+  {nodes}
+What that risks: one that lives after all is taken for what the backup says. Its disk may be written again,
+and its cluster's etcd be started a second time beside the one that runs. `cto apply` reads every node that
+answers: run that first."""
+
+
+@verb("resume", example='cto store resume --without berlin-2 --reason "burnt out, scrapped on Monday"')
+@click.option(
+    "--without",
+    "without",
+    multiple=True,
+    metavar="NODE",
+    help="Only this node is given up; the others still have to be read. May be repeated.",
+    shell_complete=complete_nodes,
+)
+@click.option("--reason", default="", metavar="TEXT", help="Why, for the audit log.")
+@assume_yes
+@pass_app
+def resume(app: App, without: tuple[str, ...], reason: str, yes: bool) -> None:
+    """After a restore: act again without having read nodes that no longer exist.
+
+    Without --without all that were not read yet are given up.
+    """
+    with app.services() as services:
+        store = services.store
+        if not store.observe_only():
+            _resumed(app, (), ())
+            return
+        named = tuple(_known(store, name) for name in without)
+        unread = store.unread()
+        given_up = tuple(n for n in unread if not named or n in named)
+        if given_up:
+            click.echo(clean_block(_RISK.format(nodes="\n  ".join(given_up))), err=True)
+            reason = _reason(reason, yes=yes)
+            confirm(f"Act again without reading {count(len(given_up), 'node')}?", yes=yes)
+        store.leave_observe_only(actor=app.actor(), reason=reason, nodes=given_up)
+        _resumed(app, given_up, store.unread())
+
+
+def _known(store: Any, name: str) -> str:
+    if store.node(name) is None:
+        raise OperatorError(f"there is no node {name!r}", fix="cto node list shows all of them")
+    return name
+
+
+def _reason(given: str, *, yes: bool) -> str:
+    """What the audit log will say; asked for where there is somebody to ask."""
+    if given.strip():
+        return given.strip()
+    if yes or not sys.stdin.isatty():
+        raise OperatorError("the audit log needs a reason", fix='add --yes --reason "what became of them"')
+    return str(click.prompt("What became of them (for the audit log)", err=True))
+
+
+def _resumed(app: App, given_up: Sequence[str], unread: Sequence[str]) -> None:
+    if app.json:
+        document({"given_up": given_up, "unread": unread, "observe_only": bool(unread)})
+        return
+    for name in given_up:
+        click.echo(f"{clean(name)}: no longer waited for")
+    if unread:
+        click.echo(f"  → still to be read: {', '.join(map(clean, unread))}; cto apply does that")
+    elif given_up:
+        click.echo("the controller acts again\n  → take dead nodes out of the site files, then run cto apply")
+    else:
+        click.echo("nothing to resume: no node is waiting to be read after a restore")
+
+
+store = Noun("store", help="Back up and restore the fleet store.").add(backup, restore, resume)

@@ -45,6 +45,7 @@ class Shell:
         self.exported: set[str] = set(self.variables)
         self.cwd, self.arguments, self.name = cwd, arguments, "sh"
         self.status = 0
+        self._substituted = 0  # status of the last $(…)
         self.errexit = False
         self.background: list[asyncio.Task[int]] = []
         self._tested = 0  # inside a condition, where `set -e` does not act
@@ -144,7 +145,7 @@ class Shell:
 
     async def substitute(self, script: tree.Script) -> str:
         output = Collector()
-        self.status = await self.copy({1: output}).run_isolated(script)
+        self.status = self._substituted = await self.copy({1: output}).run_isolated(script)
         return decode(bytes(output.data)).replace("\0", "").rstrip("\n")
 
     async def run_isolated(self, script: tree.Script) -> int:
@@ -312,12 +313,11 @@ class Shell:
         return 0
 
     async def _simple(self, simple: tree.Simple) -> int:
-        before = self.status
-        self.status = 0
+        before, self._substituted = self.status, 0
         assigned = {name: await expand.string(self, value) for name, value in simple.assignments}
         if not simple.words:
             self.variables.update(assigned)
-            return self.status  # that of the last substitution
+            return self._substituted
         self.status = before
         argv = await expand.arguments(self, simple.words)
         if not argv:

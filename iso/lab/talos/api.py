@@ -18,6 +18,7 @@ from iso.lab.talos import permissions, pki
 from iso.lab.talos.etcd_calls import EtcdCalls
 from iso.lab.talos.machine_calls import MachineCalls
 from iso.lab.talos.permissions import COSI, IMAGE, LIFECYCLE, MACHINE, STORAGE
+from iso.lab.talos.resources import SENSITIVE
 from iso.lab.talos.storage_calls import StorageCalls
 from iso.lab.talos.upgrade_calls import UpgradeCalls
 from iso.lab.talos.watch_calls import WatchCalls
@@ -202,16 +203,24 @@ async def _missing(_: Any) -> None:
     raise GRPCError(Status.UNIMPLEMENTED, "not part of the lab")
 
 
+def _allowed(stream: Any, request: Any) -> Any:
+    """The request, unless it asks for a resource that holds secrets and the peer is no administrator."""
+    asks = request.DESCRIPTOR.full_name in {"cosi.resource.GetRequest", "cosi.resource.ListRequest"}
+    if asks and request.type in SENSITIVE and "os:admin" not in pki.organizations(stream.peer.cert()):
+        raise GRPCError(Status.PERMISSION_DENIED, "resource is sensitive")
+    return request
+
+
 def _one(call: Unary) -> Callable[[Any], Awaitable[None]]:
     async def serve(stream: Any) -> None:
-        await stream.send_message(await call(await stream.recv_message()))
+        await stream.send_message(await call(_allowed(stream, await stream.recv_message())))
 
     return serve
 
 
 def _many(call: Streamed) -> Callable[[Any], Awaitable[None]]:
     async def serve(stream: Any) -> None:
-        async for reply in call(await stream.recv_message()):
+        async for reply in call(_allowed(stream, await stream.recv_message())):
             await stream.send_message(reply)
 
     return serve

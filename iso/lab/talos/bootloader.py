@@ -52,7 +52,7 @@ def read(disk: LabDisk, unmarked: Release) -> Slots:
             return Slots({"A": marked})
     # STATE remembers the version of a disk whose marked half is gone.
     state = storage.read_record(disk, "STATE")
-    return Slots({"A": Release(str(state["version"])) if state else unmarked})
+    return Slots({"A": Release(str(state["version"])) if state and "version" in state else unmarked})
 
 
 def write(disk: LabDisk, slots: Slots) -> None:

@@ -69,6 +69,8 @@ class Cluster:
         self.api_servers = 0  # kube-apiservers that serve now
         self.admin: Pair | None = None  # of the kubeconfig, made once
         self.revision = 1
+        self.objects: dict[tuple[str, str, str], Any] = {}  # of inline manifests: kind, namespace, name
+        self.network = False  # is there something that pods are connected by?
 
     @property
     def bootstrapped(self) -> bool:

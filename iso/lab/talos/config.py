@@ -16,6 +16,7 @@ import yaml
 
 from iso.lab.api import LabDisk
 from iso.lab.talos.known import CLUSTER, CNI, INSTALL, KINDS, MACHINE, TOP
+from iso.lab.talos.split import as_one, conflicts
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader where libyaml is there: 200 boots
 
@@ -30,7 +31,9 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class MachineConfig:
-    """A configuration that passed; `text` is what was delivered, byte for byte."""
+    """A configuration that passed; `text` is what was delivered, byte for byte. `main` has all in the places
+    that they had up to Talos 1.13.
+    """
 
     text: bytes = field(repr=False)
     main: Mapping[str, Any] = field(repr=False)
@@ -136,9 +139,10 @@ def load(text: bytes, *, minor: int, disks: Iterable[LabDisk]) -> MachineConfig:
     if len(mains) != 1:
         raise ConfigError(f"expected one v1alpha1 document, found {len(mains)}")
     others = tuple(document for document in documents if "kind" in document)
-    config = MachineConfig(text, mains[0], others)
-    _decode(config, minor)
-    _validate(config, list(disks))
+    _decode(MachineConfig(text, mains[0], others), minor)
+    both = conflicts(mains[0], others) if minor >= 14 else []
+    config = MachineConfig(text, as_one(mains[0], others) if minor >= 14 else mains[0], others)
+    _validate(config, list(disks), both, installs=minor < 14)
     return config
 
 
@@ -161,8 +165,11 @@ def _decode(config: MachineConfig, minor: int) -> None:
             raise ConfigError(f'"{kind}" "{document.get("apiVersion")}": not registered')
 
 
-def _validate(config: MachineConfig, disks: list[LabDisk]) -> None:
-    problems = [*_machine_problems(config), *_role_problems(config), *_install_problems(config, disks)]
+def _validate(config: MachineConfig, disks: list[LabDisk], problems: list[str], *, installs: bool) -> None:
+    """`installs`: up to 1.13 a configuration for metal must say which disk to install on."""
+    problems = [*problems, *_machine_problems(config), *_role_problems(config)]
+    if installs or config.section("machine", "install"):
+        problems += _install_problems(config, disks, required=installs)
     if problems:
         listed = "\n".join(f"\t* {problem}" for problem in problems)
         raise ConfigError(f"configuration validation failed: {len(problems)} errors occurred:\n{listed}")
@@ -195,12 +202,14 @@ def _role_problems(config: MachineConfig) -> Iterable[str]:
         yield "etcd config is only allowed on control plane machines"
 
 
-def _install_problems(config: MachineConfig, disks: list[LabDisk]) -> Iterable[str]:
+def _install_problems(config: MachineConfig, disks: list[LabDisk], *, required: bool) -> Iterable[str]:
     install = config.section("machine", "install")
     disk, selector = str(install.get("disk") or ""), install.get("diskSelector")
     if not install:
         yield "install instructions are required in metal mode"
     elif not disk and not selector:
+        if not required:
+            return  # a CEL expression that the lab does not understand
         yield "either install disk or diskSelector should be defined"
     elif disk and not any(_is_disk(disk, one) for one in disks):
         yield f"specified disk does not exist: {disk!r}"

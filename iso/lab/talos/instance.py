@@ -12,7 +12,7 @@ from typing import Any
 from facts.talos.messages import enum_number, message
 from iso.lab.api import LabDisk, LabMachine
 from iso.lab.kube import KubeServer
-from iso.lab.talos import pki, storage
+from iso.lab.talos import manifests, pki, storage
 from iso.lab.talos.api import ApiServer
 from iso.lab.talos.bootloader import Meta
 from iso.lab.talos.cluster import Cluster
@@ -97,7 +97,8 @@ class TalosInstance:
 
     async def _acquire(self) -> MachineConfig:
         stored = await self.source.stored()
-        if stored is not None:
+        if stored is not None:  # not kept again: that is where it is kept
+            storage.prepare_partitions(self.disk, self.machine.firmware, uuid.uuid4)
             return stored
         config = await self.source.delivered() or await self._maintenance()
         storage.prepare_partitions(self.disk, self.machine.firmware, uuid.uuid4)
@@ -158,6 +159,13 @@ class TalosInstance:
         await self.shared.clock.sleep(self.shared.timings.kube)
         self._kube = KubeServer(cluster, self.machine, config, self.shared.clock)
         await _whole(self._kube.start())
+        self._apply_manifests(config)
+
+    def _apply_manifests(self, config: MachineConfig) -> None:
+        problem = manifests.apply(self.cluster_of(config), config)
+        if problem:
+            self.say("machined", f"k8s.ManifestApplyController: {problem}")
+            self.machine.log("talos-manifest", error=problem)
 
     # What it tells
 
@@ -239,6 +247,8 @@ class TalosInstance:
         self.config = config
         self.cluster_of(config)
         self.kubelet.adopt(config)
+        if self._kube is not None:
+            self._apply_manifests(config)
 
     @property
     def ready(self) -> bool:

@@ -63,4 +63,21 @@ KINDS: Mapping[str, int] = {
         ),
         13,
     ),
+    **dict.fromkeys(
+        _words(
+            """
+    BGPInstanceConfig CRIBaseRuntimeSpecConfig CRICustomizationConfig ContainerConfig
+    DiscoveryIdentityConfig DiscoveryServiceConfig EtcFileConfig FilesystemScrubConfig
+    FilesystemTrimConfig HTTPProbeConfig ImageCacheConfig KernelModuleConfig KubeAPIServerCAConfig
+    KubeAPIServerConfig KubeAdmissionControlConfig KubeAggregatorCAConfig KubeAuditPolicyConfig
+    KubeAuthenticationConfig KubeAuthorizerConfig KubeClusterConfig KubeControllerManagerConfig
+    KubeCoreDNSConfig KubeCredentialProviderConfig KubeEtcdEncryptionConfig KubeExternalManifestConfig
+    KubeFlannelCNIConfig KubeInlineManifestConfig KubeNetworkConfig KubeNodeConfig KubePrismConfig
+    KubeProxyConfig KubeSchedulerConfig KubeServiceAccountConfig KubeStaticPodConfig
+    KubeTalosAPIAccessConfig KubeletConfig LVMLogicalVolumeConfig LVMVolumeGroupConfig RAIDArrayConfig
+    SecurityProfileConfig SysctlConfig SysfsConfig UdevRulesConfig UnattendedInstallConfig VethConfig
+    """
+        ),
+        14,
+    ),
 }

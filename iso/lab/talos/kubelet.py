@@ -3,7 +3,7 @@
 import uuid
 from typing import TYPE_CHECKING
 
-from iso.lab.talos.cluster import KubeNodeState
+from iso.lab.talos.cluster import Cluster, KubeNodeState
 from iso.lab.talos.config import MachineConfig
 
 if TYPE_CHECKING:
@@ -39,8 +39,18 @@ class Kubelet:
         cluster.nodes[instance.hostname] = self.node
         cluster.touch(self.node)
         await instance.shared.clock.sleep(instance.shared.timings.ready)
-        if config.cni != "none" and not self._fault("never-ready"):
+        if self._fault("never-ready"):
+            return
+        if cluster.network:
             self._report(ready=True)
+        else:
+            instance.spawn(self._connected(cluster, config))
+
+    async def _connected(self, cluster: Cluster, config: MachineConfig) -> None:
+        """Ready as soon as something connects its pods."""
+        await self._instance.shared.signal.until(lambda: cluster.network)
+        self._report(ready=True)
+        await self.settle(config)
 
     async def settle(self, config: MachineConfig) -> None:
         """After the first readiness: undo our own cordon, or go bad if this version does."""

@@ -9,9 +9,12 @@ from grpclib.exceptions import GRPCError
 
 from facts.talos.messages import enum_number, message
 from facts.talos.resources import (
+    CLUSTER_INFO,
     DISCOVERED_VOLUMES,
     DISKS,
+    MACHINE_CONFIG,
     MACHINE_STATUS,
+    MACHINE_TYPE,
     MEMORY_MODULES,
     PCI_DEVICES,
     PROCESSORS,
@@ -94,12 +97,13 @@ def _disks(node: "TalosInstance") -> Iterator[Row]:
 def _system(node: "TalosInstance") -> Iterator[Row]:
     hardware = node.machine.hardware
     dmi = hardware.dmi if hardware is not None else {}
+    other = node.machine.faults.has("other-machine")
     yield (
         "systeminformation",
         _spec(
             SYSTEM_INFORMATION,
-            uuid=node.machine.uuid,
-            serial_number=node.machine.serial,
+            uuid=node.machine.uuid[::-1] if other else node.machine.uuid,
+            serial_number=f"{node.machine.serial}-other" if other else node.machine.serial,
             manufacturer=dmi.get("sys_vendor", ""),
             product_name=dmi.get("product_name", ""),
             bios_version=dmi.get("bios_version", ""),
@@ -163,6 +167,25 @@ def _name_and_id(text: str) -> tuple[str, str]:
     return name, id_.rstrip("]")
 
 
+def _cluster_info(node: "TalosInstance") -> Iterator[Row]:
+    if node.config is not None:
+        id_ = str(node.config.section("cluster").get("id") or "")
+        yield "current", _spec(CLUSTER_INFO, cluster_id=id_, cluster_name=node.config.cluster_name)
+
+
+def _machine_type(node: "TalosInstance") -> Iterator[Row]:
+    if node.config is not None:
+        name = "CONTROL_PLANE" if node.config.control_plane else "WORKER"
+        number = enum_number("resource.config.MachineType", name)
+        yield "machine-type", _spec(MACHINE_TYPE, machine_type=number)
+
+
+def _machine_config(node: "TalosInstance") -> Iterator[Row]:
+    if node.config is not None:
+        yield "v1alpha1", _spec(MACHINE_CONFIG, yaml_marshalled=node.config.text)
+
+
+SENSITIVE = frozenset({MACHINE_CONFIG})  # of those that are shown here
 _MAKERS: Mapping[str, Callable[["TalosInstance"], Iterator[Row]]] = {
     MACHINE_STATUS: _machine_status,
     DISCOVERED_VOLUMES: _volumes,
@@ -171,4 +194,7 @@ _MAKERS: Mapping[str, Callable[["TalosInstance"], Iterator[Row]]] = {
     PROCESSORS: _processors,
     MEMORY_MODULES: _memory,
     PCI_DEVICES: _pci,
+    CLUSTER_INFO: _cluster_info,
+    MACHINE_TYPE: _machine_type,
+    MACHINE_CONFIG: _machine_config,
 }

@@ -22,14 +22,13 @@ class ConfigSource:
         self._error = ""
 
     async def stored(self) -> MachineConfig | None:
-        record = storage.read_record(self._disk, "STATE")
-        if record is None:
+        """What the first STATE on any disk holds: it wins over every other source."""
+        if storage.find_state(self._machine.disks) is None:
             return None
-        text = str(record["config"]).encode(errors="surrogateescape")
-        return await self._retried(lambda: self._parse(text))
+        return await self._retried(self._from_state)
 
     async def delivered(self) -> MachineConfig | None:
-        """From a labelled volume; None if there is none and none was asked for."""
+        """From a labelled volume, which only an image with that kernel argument looks for."""
         return await self._retried(self._from_medium)
 
     def persist(self, config: MachineConfig) -> None:
@@ -46,12 +45,18 @@ class ConfigSource:
                     self._machine.log("talos-config-error", error=self._error)
                 await self._shared.clock.sleep(self._shared.timings.retry)
 
+    def _from_state(self) -> MachineConfig:
+        text = storage.find_state(self._machine.disks)
+        if text is None:
+            raise ConfigError("STATE lost its config.yaml")
+        return self._parse(text)
+
     def _from_medium(self) -> MachineConfig | None:
+        if not self._release.needs_metal_iso:
+            return None
         found = storage.find_config(self._machine.disks)
         if found is None:
-            if self._release.needs_metal_iso:
-                raise ConfigError("no volume with the label metal-iso")
-            return None
+            raise ConfigError("no volume with the label metal-iso")
         volume, content = found
         config = self._parse(content)
         if self._release.minor in {10, 11}:

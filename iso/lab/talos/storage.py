@@ -1,16 +1,14 @@
 """The disks as the lab's Talos uses them: volumes, the configuration's sources, STATE and EPHEMERAL, wiping.
 
-Works on any `LabDisk` through its bytes alone. STATE and EPHEMERAL start like an XFS superblock (so that
-probers name them), but hold one checksummed JSON record instead of a file system.
+Works on any `LabDisk` through its bytes alone. STATE and EPHEMERAL hold the lab's stand-in for XFS.
 """
 
-import hashlib
-import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from iso.lab import xfs
 from iso.lab.api import Firmware, LabDisk, NotBootable
 from roles import fat, gpt
 
@@ -18,10 +16,6 @@ MIB = 1 << 20
 STATE_SIZE = 100 * MIB
 EPHEMERAL_MIN = 32 * MIB  # Talos asks for 2 GiB; the lab's smallest disks have less
 CONFIG_LABEL = "metal-iso"
-_RECORD_AT = 4096  # behind the imitated superblock
-_RECORD_MAX = 4 * MIB
-_MAGIC = b"LABTALOS"
-_XFS = b"XFSB"
 _PROBE = 256 << 10  # enough for the boot sector, the FATs and the root directory of a small FAT volume
 
 
@@ -99,7 +93,7 @@ def partition_name(disk: str, index: int) -> str:
 def _probe(disk: LabDisk, offset: int, name: str) -> tuple[str, str]:
     """Kind of file system and its label."""
     head = disk.read(offset, 512)
-    if head[:4] == _XFS:
+    if head[:4] == xfs.MAGIC:
         return "xfs", head[108:120].rstrip(b"\0").decode("ascii", errors="replace")
     if head[510:512] == b"\x55\xaa":
         try:
@@ -130,7 +124,7 @@ def _config_file(volume: VolumeInfo) -> bytes:
 
 def prepare_partitions(disk: LabDisk, firmware: Firmware, new_id: Callable[[], uuid.UUID]) -> None:
     """First boot: drop the boot half the firmware does not use; make STATE and EPHEMERAL."""
-    table = check_bootable(disk)
+    table = before = check_bootable(disk)
     unused = {"BIOS", "BOOT"} if firmware == "uefi" else {"EFI"}
     # A disk without the other half was written for this firmware: nothing is dropped from it.
     if table.named("EFI") and table.named("BOOT"):
@@ -142,8 +136,10 @@ def prepare_partitions(disk: LabDisk, firmware: Firmware, new_id: Callable[[], u
     for name, want in (("STATE", STATE_SIZE), ("EPHEMERAL", 0)):
         if table.named(name) is None:
             table = _add(table, name, want, new_id())
-            _format(disk, table.partitions, table.sector_size, name)
-    write_table(disk, table)
+            made = next(part for part in table.partitions if part.name == name)
+            xfs.make(disk, name, at=table.offset(made))
+    if table != before:
+        write_table(disk, table)
 
 
 def _add(table: gpt.Table, name: str, size: int, guid: uuid.UUID) -> gpt.Table:
@@ -171,29 +167,11 @@ def _largest_run(table: gpt.Table) -> tuple[int, int]:
     return max(aligned, key=lambda run: run[1] - run[0])
 
 
-def _format(disk: LabDisk, partitions: tuple[gpt.Partition, ...], sector: int, label: str) -> None:
-    offset = next(part.first_lba for part in partitions if part.name == label) * sector
-    # What an earlier installation stored there must not count.
-    disk.write(offset + _RECORD_AT, bytes(64))
-    disk.write(offset, (_XFS.ljust(108, b"\0") + label.encode().ljust(12, b"\0")).ljust(512, b"\0"))
-
-
 def read_record(disk: LabDisk, name: str) -> dict[str, Any] | None:
     """What was stored in STATE or EPHEMERAL; None if there is nothing (whole)."""
     table = table_of(disk)
     part = table.named(name) if table else None
-    if table is None or part is None:
-        return None
-    at = table.offset(part) + _RECORD_AT
-    head = disk.read(at, 48)
-    length = int.from_bytes(head[8:16], "big")
-    if head[:8] != _MAGIC or length > _RECORD_MAX:
-        return None
-    data = disk.read(at + 48, length)
-    if hashlib.sha256(data).digest() != head[16:48]:
-        return None
-    found = json.loads(data)
-    return found if isinstance(found, dict) else None
+    return None if table is None or part is None else xfs.load(disk, at=table.offset(part))
 
 
 def write_record(disk: LabDisk, name: str, record: Mapping[str, Any]) -> None:
@@ -201,10 +179,21 @@ def write_record(disk: LabDisk, name: str, record: Mapping[str, Any]) -> None:
     part = table.named(name) if table else None
     if table is None or part is None:
         raise OSError(f"{disk.name} has no {name} partition")
-    data = json.dumps(record).encode()
-    head = _MAGIC + len(data).to_bytes(8, "big") + hashlib.sha256(data).digest()
-    disk.write(table.offset(part) + _RECORD_AT, head + data)
+    xfs.save(disk, record, at=table.offset(part))
     disk.flush()
+
+
+def find_state(disks: Mapping[str, LabDisk]) -> bytes | None:
+    """`config.yaml` in the first partition called STATE on any disk; None if there is no such file in it.
+
+    It was stored by a lab Talos, or made in advance in the bootstrap environment.
+    """
+    for volume in volumes_of(disks):
+        if volume.partition_label == "STATE":
+            record = xfs.load(volume.disk, at=volume.offset) or {}
+            text = record.get("config", record.get("files", {}).get("config.yaml", {}).get("text"))
+            return None if text is None else str(text).encode(errors="surrogateescape")
+    return None
 
 
 def wipe_volume(volume: VolumeInfo, *, zeroes: bool, drop_partition: bool) -> None:

@@ -88,4 +88,6 @@ def _fill(resource: Any, request: Any, id_: str, spec: Any) -> None:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
     return value if isinstance(value, bool | int | str) else [str(item) for item in value]

@@ -124,6 +124,8 @@ async def udevadm(call: Call) -> int:
 
 
 async def sync(call: Call) -> int:
+    for mount in call.host.mounts.values():
+        mount.write_back()
     for disk in call.host.disks.values():
         disk.flush()
     return 0

@@ -197,19 +197,6 @@ async def kexec(call: Call) -> int:
     return await call.fail("kexec_load failed: Operation not permitted", 255)
 
 
-async def mount(call: Call) -> int:
-    """Without arguments what is mounted; nothing can be mounted here, since no file system driver exists."""
-    if call.args:
-        return await call.fail("the lab's machines mount no file systems", 32)
-    return await call.print(
-        "overlay on / type overlay (rw,relatime)", "tmpfs on /run type tmpfs (rw,nosuid,nodev)"
-    )
-
-
-async def umount(call: Call) -> int:
-    return await call.fail(f"{call.args[-1] if call.args else ''}: not mounted.", 32)
-
-
 async def swapoff(call: Call) -> int:
     return 0 if call.args else 1
 
@@ -247,8 +234,6 @@ TOOLS: Mapping[str, Tool] = {
     "reboot": reboot,
     "poweroff": reboot,
     "kexec": kexec,
-    "mount": mount,
-    "umount": umount,
     "swapoff": swapoff,
     "findmnt": findmnt,
     "timedatectl": timedatectl,

@@ -19,8 +19,8 @@ import (
 )
 
 type request struct {
-	Op         string   // check, generate or patch
-	Config     string   // check, patch: the documents
+	Op         string   // check, read, generate or patch
+	Config     string   // check, read, patch: the documents
 	Patches    []string // patch: each a YAML or JSON text
 	Bundle     string   // generate: path of a secrets bundle
 	Contract   string   // generate: "v1.13"
@@ -54,6 +54,16 @@ func check(r request) (answer, error) {
 	}
 	warnings, err := loaded.Validate(metal{})
 	return answer{Warnings: warnings, Documents: len(loaded.Documents())}, err
+}
+
+// read gives back what was understood: a field that the library has no place for is not in it.
+func read(r request) (answer, error) {
+	loaded, err := configloader.NewFromBytes([]byte(r.Config))
+	if err != nil {
+		return answer{}, err
+	}
+	text, err := loaded.EncodeBytes(encoder.WithComments(encoder.CommentsDisabled))
+	return answer{Config: string(text)}, err
 }
 
 func generated(r request) (answer, error) {
@@ -105,7 +115,7 @@ func patched(r request) (answer, error) {
 }
 
 func main() {
-	operations := map[string]func(request) (answer, error){"check": check, "generate": generated, "patch": patched}
+	operations := map[string]func(request) (answer, error){"check": check, "read": read, "generate": generated, "patch": patched}
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, 64<<20)
 	out := json.NewEncoder(os.Stdout)

@@ -1,7 +1,7 @@
 """The official configuration libraries as judges: one program per Talos minor, asked by JSON lines.
 
-1.14 has no judge here, because its library could not be had as a Go module; the pinned versions are those
-that could, so some are a minor's first release and not its last. Judges nothing itself.
+The pinned versions are the newest that could be had as a Go module with a checksum in the public database, so
+some are not a minor's last. Judges nothing itself.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-MINORS = ("1.8", "1.9", "1.10", "1.11", "1.12", "1.13")
+MINORS = ("1.8", "1.9", "1.10", "1.11", "1.12", "1.13", "1.14")
 
 
 @cache
@@ -35,6 +35,22 @@ def check(minor: str, configs: Sequence[str]) -> list[str]:
     """What is wrong with each text, warnings included; empty where it is accepted."""
     answers = ask(minor, [{"op": "check", "config": config} for config in configs])
     return ["; ".join([*filter(None, [a["error"]]), *(a["warnings"] or ())]) for a in answers]
+
+
+def read(minor: str, config: str) -> str:
+    """The documents as the library understood and wrote them again."""
+    [answer] = ask(minor, [{"op": "read", "config": config}])
+    if answer["error"]:
+        raise RuntimeError(answer["error"])
+    return str(answer["config"])
+
+
+def patched(minor: str, config: str, patches: Sequence[str]) -> str:
+    """The documents as the official patcher leaves them."""
+    [answer] = ask(minor, [{"op": "patch", "config": config, "patches": list(patches)}])
+    if answer["error"]:
+        raise RuntimeError(answer["error"])
+    return str(answer["config"])
 
 
 def generate(minor: str, contract: str, **values: str) -> dict[str, str]:

@@ -92,9 +92,11 @@ def render(
     return of_node(node, cluster, profile)
 
 
-def of_node(node: Node, cluster: Cluster, profile: Any = None) -> str:
+def of_node(node: Node, cluster: Cluster, profile: Any = None, files: Any = None) -> str:
     choice = disks.choose(Disk(), _HARDWARE, minimum=1)
-    return machineconfig.render(node, cluster, bundle(), choice, hardware=_HARDWARE, profile=profile).text
+    return machineconfig.render(
+        node, cluster, bundle(), choice, hardware=_HARDWARE, profile=profile, files=files
+    ).text
 
 
 def points(minor: str) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,9 @@ package main
 
 import (
 	// For their descriptors; what else is described, the other commands import.
+	_ "github.com/siderolabs/talos/pkg/machinery/api/resource/config"
 	_ "github.com/siderolabs/talos/pkg/machinery/api/resource/definitions/block"
+	_ "github.com/siderolabs/talos/pkg/machinery/api/resource/definitions/cluster"
 	_ "github.com/siderolabs/talos/pkg/machinery/api/resource/definitions/enums"
 	_ "github.com/siderolabs/talos/pkg/machinery/api/resource/definitions/hardware"
 	_ "github.com/siderolabs/talos/pkg/machinery/api/resource/definitions/runtime"

@@ -17,6 +17,8 @@ import (
 	"github.com/siderolabs/talos/pkg/machinery/client"
 	clientconfig "github.com/siderolabs/talos/pkg/machinery/client/config"
 	"github.com/siderolabs/talos/pkg/machinery/resources/block"
+	"github.com/siderolabs/talos/pkg/machinery/resources/cluster"
+	"github.com/siderolabs/talos/pkg/machinery/resources/config"
 	"github.com/siderolabs/talos/pkg/machinery/resources/hardware"
 	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
 	"google.golang.org/grpc"
@@ -148,6 +150,8 @@ var calls = map[string]call{
 	"Processors":        listed[*hardware.Processor],
 	"MemoryModules":     listed[*hardware.MemoryModule],
 	"PCIDevices":        listed[*hardware.PCIDevice],
+	"ClusterInfo":       listed[*cluster.Info],
+	"RunningConfig":     runningConfig,
 	"MachineStatus":     listed[*runtime.MachineStatus],
 }
 
@@ -207,6 +211,15 @@ func listed[T meta.ResourceWithRD](ctx context.Context, c *client.Client, _ json
 	}
 
 	return found, nil
+}
+
+func runningConfig(ctx context.Context, c *client.Client, _ json.RawMessage) (any, error) {
+	found, err := safe.StateGetByID[*config.MachineConfig](ctx, c.COSI, config.ActiveID)
+	if err != nil {
+		return nil, err
+	}
+
+	return found.Provider().Bytes()
 }
 
 func decode(text json.RawMessage, into proto.Message) error {

@@ -7,10 +7,26 @@ import (
 	"github.com/cosi-project/runtime/pkg/state"
 	"github.com/cosi-project/runtime/pkg/state/impl/inmem"
 	"github.com/cosi-project/runtime/pkg/state/impl/namespaced"
+	"github.com/siderolabs/talos/pkg/machinery/config/configloader"
+	"github.com/siderolabs/talos/pkg/machinery/config/machine"
 	"github.com/siderolabs/talos/pkg/machinery/resources/block"
+	"github.com/siderolabs/talos/pkg/machinery/resources/cluster"
+	"github.com/siderolabs/talos/pkg/machinery/resources/config"
 	"github.com/siderolabs/talos/pkg/machinery/resources/hardware"
 	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
 )
+
+// configuration has two documents, and characters that mean something in YAML.
+const configuration = `
+version: v1alpha1
+machine:
+    type: controlplane
+    token: "a&b*c"
+---
+apiVersion: v1alpha1
+kind: HostnameConfig
+hostname: kn-1
+`
 
 // resources are those of a node that is not ready, in a real COSI state.
 func resources() state.State {
@@ -59,7 +75,21 @@ func resources() state.State {
 	status.TypedSpec().Stage = runtime.MachineStageRunning
 	status.TypedSpec().Status.UnmetConditions = []runtime.UnmetCondition{{Name: "nodeReady", Reason: "not ready"}}
 
-	for _, one := range []resource.Resource{disk, volume, system, processor, memory, device, status} {
+	running, err := configloader.NewFromBytes([]byte(configuration))
+	if err != nil {
+		fail(err)
+	}
+
+	kind := config.NewMachineType()
+	kind.SetMachineType(machine.TypeControlPlane)
+
+	info := cluster.NewInfo()
+	info.TypedSpec().ClusterID = "id-1"
+	info.TypedSpec().ClusterName = "kn"
+
+	for _, one := range []resource.Resource{
+		disk, volume, system, processor, memory, device, status, config.NewMachineConfig(running), kind, info,
+	} {
 		if err := made.Create(context.Background(), one); err != nil {
 			fail(err)
 		}

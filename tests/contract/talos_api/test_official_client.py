@@ -93,6 +93,12 @@ async def test_resources_decode_as_the_official_types(site, secrets):
         devices = await go.ok("PCIDevices")
         assert devices
         assert all(one["VendorID"].startswith("0x") and one["Vendor"] for one in devices.values())
+        assert (await go.ok("ClusterInfo"))["current"] == {
+            "ClusterID": secrets.cluster_id,
+            "ClusterName": "kn",
+        }
+        text = base64.b64decode(await go.ok("RunningConfig"))
+        assert text == machines[0].instance.config.text
 
 
 async def test_apply(site, secrets):
@@ -188,6 +194,8 @@ async def test_a_reader_may_not_act(site, secrets):
         await go.ok("Version")
         assert (await go.call("Reboot"))[0] == "PermissionDenied"
         assert (await go.call("Upgrade", image=IMAGE))[0] == "PermissionDenied"
+        assert (await go.call("RunningConfig"))[0] == "PermissionDenied"
+        assert (await go.ok("ClusterInfo"))["current"]["ClusterName"] == "kn"
 
 
 async def test_another_cluster_s_certificate_gets_nowhere(site, secrets):
@@ -209,3 +217,21 @@ async def test_maintenance_mode(site, secrets, tag, code):
         text = base64.b64encode(config(secrets)).decode()
         await go.ok("ApplyConfiguration", data=text, mode="AUTO")
     await site.until(lambda: machine.instance.services.get("etcd") == "Preparing/unknown")
+
+
+@pytest.mark.parametrize(
+    ("tag", "code"), [("v1.12.7", "OK"), ("v1.13.9", "OK"), ("v1.14.1", "Unimplemented")]
+)
+async def test_applying_with_a_reboot_by_version(site, secrets, tag, code):
+    machine = site.machine("c0", config=config(secrets, hostname="c0"), tag=tag)
+    await machine.boot()
+    await site.until(lambda: "etcd" in machine.instance.services)
+    changed = base64.b64encode(config(secrets, hostname="c0", nodeLabels={"zone": "a"})).decode()
+    async with official(machine, identity(secrets)) as go:
+        asked = {"data": changed, "dryRun": True}
+        assert (await go.call("ApplyConfiguration", mode="REBOOT", **asked))[0] == code
+        shown = (await go.ok("ApplyConfiguration", mode="AUTO", **asked))["messages"][0]
+        assert shown["mode"] == "NO_REBOOT"
+        moved = base64.b64encode(config(secrets, hostname="c0", kernel={"modules": [{"name": "x"}]})).decode()
+        needs = (await go.ok("ApplyConfiguration", mode="AUTO", data=moved, dryRun=True))["messages"][0]
+        assert needs.get("mode", "REBOOT") == ("NO_REBOOT" if tag == "v1.14.1" else "REBOOT")

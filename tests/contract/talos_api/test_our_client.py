@@ -4,10 +4,13 @@ import asyncio
 import hashlib
 
 import pytest
+import yaml
 
 from controller.adapters.talos import GrpcTalosApi
 from controller.app.ports import MachineStatus
 from controller.app.talos_port import EtcdAlarm, EtcdStatus, LayerProgress, NodeImage
+from facts.talos.messages import enum_name
+from facts.talos.resources import CURRENT_CLUSTER, CURRENT_TYPE
 from inventory.errors import CommandFailed, NodeError, NotYet, Unreachable
 from iso.lab.talos import pki
 from tests.contract.talos_api.official import running
@@ -78,6 +81,11 @@ async def test_disks_volumes_and_hardware_of_a_cosi_state(official):
     ]
     with pytest.raises(NodeError, match="doesn't exist"):
         await api.resource("Disks.block.talos.dev", "runtime", "sdz")
+    assert await api.resource(*CURRENT_CLUSTER) == {"cluster_id": "id-1", "cluster_name": "kn"}
+    kind = (await api.resource(*CURRENT_TYPE))["machine_type"]
+    assert enum_name("resource.config.MachineType", kind) == "CONTROL_PLANE"
+    [main, name] = yaml.safe_load_all(await api.running_config())
+    assert (main["machine"]["token"], name["hostname"]) == ("a&b*c", "kn-1")
 
 
 async def test_etcd(official, tmp_path):

@@ -7,12 +7,6 @@ from tests.contract.talos_api.official import describe
 
 pytestmark = pytest.mark.needs("go")
 
-# In our table as of Talos 1.14; the library here is of 1.13.
-NEWER = {
-    ("talos.resource.definitions.block.DiskSpec", 19),
-    ("talos.resource.definitions.hardware.SystemInformationSpec", 8),
-}
-
 
 @pytest.fixture(scope="module")
 def official():
@@ -30,7 +24,7 @@ def test_every_message_has_exactly_the_official_fields(official):
         wrong += [
             (name, number, ours.get(number), theirs.get(number))
             for number in sorted(ours.keys() | theirs.keys())
-            if ours.get(number) != theirs.get(number) and (name, number) not in NEWER
+            if ours.get(number) != theirs.get(number)
         ]
         if name not in official["messages"]:
             wrong.append((name, "unknown"))

@@ -183,6 +183,32 @@ async def test_a_runner_that_can_not_start_says_so(key: Path, ssh, peer) -> None
         await events(runner, job((await peer(shell())).target()))
 
 
+def program(path: Path, *lines: str) -> str:
+    path.write_text("\n".join(("#!/bin/sh", *lines)))
+    path.chmod(0o700)
+    return str(path)
+
+
+async def test_a_runner_that_is_killed_while_it_starts_is_an_interruption(
+    key: Path, ssh, peer, tmp_path: Path
+) -> None:
+    runner = ProcessRunner(key, ssh, python=program(tmp_path / "killed", "kill -9 $$"))
+    with pytest.raises(Unreachable, match="killed by SIGKILL while it started") as caught:
+        await events(runner, job((await peer(shell())).target()))
+    assert caught.value.retryable
+
+
+async def test_a_runner_that_dies_in_the_middle_of_a_line_ends_its_jobs(
+    key: Path, ssh, peer, tmp_path: Path
+) -> None:
+    half = program(tmp_path / "half", """echo '{"hello": 1}'; read order; printf '{"job": "j'; kill -9 $$""")
+    runner = ProcessRunner(key, ssh, python=half)
+    async with asyncio.timeout(30):
+        found = await events(runner, job((await peer(shell())).target()))
+    assert failure(found)["slug"] == "unreachable"
+    await runner.close()
+
+
 async def test_a_machine_behind_a_jump_host(runner, peer, key: Path) -> None:
     jump, behind = await peer(Hanging()), await peer(shell(), address="127.0.0.2")
     (key.parent / "known_hosts").write_text(f"[127.0.0.1]:{jump.port} {jump.public}\n")

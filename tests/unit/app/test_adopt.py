@@ -1,4 +1,7 @@
-"""A running lab cluster is taken over from another home by its bundle alone, and its nodes see only reads."""
+"""A running lab cluster is taken over from another home by its bundle alone, and its nodes see only reads.
+
+Its configurations are compared, and changed only after somebody said that they may be.
+"""
 
 import json
 import shutil
@@ -6,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.e2e.harness import LabHome, ProgramHome
 
@@ -60,3 +64,46 @@ def test_adopt_reads_only(lab, tmp_path):
         calls = [event for event in lab.log(name)[before[name] :] if event.get("event") == "talos"]
         assert calls, "it was read"
         assert {event.get("call") for event in calls} <= READS, calls
+
+    changes_only_when_told(lab, fresh, cluster, names, tmp_path / "changed.yaml")
+
+
+def changes_only_when_told(lab, fresh, cluster, names, changed):
+    """In the same cluster as above, since making one takes its time."""
+    documents = list(yaml.safe_load_all(lab.site.read_text()))
+    for document in documents:
+        if document["kind"] == "Cluster":
+            settings = document["spec"].setdefault("defaults", {}).setdefault("settings", {})
+            settings["sysctls"] = {"vm.max_map_count": 262144}
+    changed.write_text(yaml.safe_dump_all(documents))
+    site = ("-f", str(changed))
+
+    plan = json.loads(fresh.ok("plan", *site, "--output", "json").stdout)
+    assert plan["changes"] == 0
+    for node in plan["nodes"]:
+        assert '+        vm.max_map_count: "262144"' in node["config_diff"], node
+        changed_lines = [line for line in node["config_diff"].splitlines()[2:] if line[0] in "+-"]
+        assert len(changed_lines) == 2, changed_lines  # nothing else differs from what was installed
+        assert f"cto cluster manage {cluster}" in " ".join(node["notes"])
+    fresh.ok("apply", *site, "--yes")
+    assert not any(applied(lab, name) for name in names)
+
+    told = json.loads(fresh.ok("cluster", "manage", cluster, "--output", "json").stdout)
+    assert told == {"cluster": cluster, "managed": True, "nodes": names}
+    plan = json.loads(fresh.ok("plan", *site, "--output", "json").stdout)
+    assert [node["change"] for node in plan["nodes"]] == ["reconfigure"] * len(names)
+    fresh.ok("apply", *site, "--yes")
+    assert all(applied(lab, name) for name in names)
+    after = json.loads(fresh.ok("plan", *site, "--output", "json").stdout)
+    assert [node["config_diff"] for node in after["nodes"]] == [""] * len(names)
+    assert after["changes"] == 0
+
+    fresh.ok("cluster", "manage", cluster, "--leave")
+    plan = json.loads(fresh.ok("plan", "-f", str(lab.site), "--output", "json").stdout)
+    assert plan["changes"] == 0
+    assert '-        vm.max_map_count: "262144"' in plan["nodes"][0]["config_diff"]
+
+
+def applied(lab, name):
+    """Was it given a configuration by the API? They were installed by other means."""
+    return any(event.get("event") == "talos-applied" for event in lab.log(name))

@@ -1,27 +1,38 @@
-"""What is refused before anything is sent to a machine."""
+"""What a plan says before anything is sent to a machine."""
 
 from dataclasses import replace
 
 import pytest
 
-from controller.app.desired import _by_id, _not_built
+from controller.app.delivery.registry import DELIVERIES
+from controller.app.desired import _by_id, _delivery
 from inventory.fleet import Delivery, Image, Node
 
 NODE = Node("n", "s", "c", "controlplane", image=Image(talos="1.13.9"))
 
 
-@pytest.mark.parametrize("method", ["state", "maintenance-push"])
-def test_a_way_of_delivery_that_is_not_built_is_refused_by_name(method: str) -> None:
-    (refusal,) = _not_built(replace(NODE, delivery=Delivery(method)))  # type: ignore[arg-type]
-    assert method in refusal.reason
-    assert "metal-iso" in refusal.fix
+@pytest.mark.parametrize(
+    ("delivery", "said"),
+    [
+        (Delivery(reason="the default"), ["partition that is dropped", "(the default)"]),
+        (Delivery("state"), ["STATE partition", "never tried by us on a real Talos"]),
+        (Delivery("maintenance-push"), ["pushed to the node", "cto node confirm n", "cto apply again"]),
+        (Delivery("maintenance-push", True), ["pushed to the node", "segment trusted"]),
+    ],
+)
+def test_the_plan_says_how_the_configuration_gets_there(delivery: Delivery, said: list[str]) -> None:
+    text = "; ".join(_delivery(replace(NODE, delivery=delivery)))
+    assert all(one in text for one in said), text
+    assert ("cto node confirm" in text) == (delivery == Delivery("maintenance-push"))
 
 
-def test_the_default_way_is_not_refused() -> None:
-    assert _not_built(NODE) == ()
+def test_every_way_of_a_site_file_has_its_code() -> None:
+    assert set(DELIVERIES) == set(Delivery.__annotations__["method"].__args__)
 
 
 def test_a_schematic_by_id_is_pointed_at() -> None:
     assert _by_id(NODE) == ()
-    (note,) = _by_id(replace(NODE, image=Image(talos="1.13.9", schematic="a" * 64)))
+    by_id = replace(NODE, image=Image(talos="1.13.9", schematic="a" * 64))
+    (note,) = _by_id(by_id)
     assert "talos.config=metal-iso" in note
+    assert _by_id(replace(by_id, delivery=Delivery("state"))) == ()

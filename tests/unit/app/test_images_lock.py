@@ -10,6 +10,8 @@ import zstandard
 from controller.adapters.images import ImageCache
 from controller.app.images_lock import LockedImages
 from inventory.errors import OperatorError, RefusedError
+from inventory.fleet import Image
+from roles import schematic
 
 URL = "https://factory.talos.dev/image/abc/v1.13.9/metal-amd64.raw.zst"
 
@@ -80,3 +82,20 @@ def test_what_is_sent_is_what_was_fetched(locked, mirror):
         return b"".join([piece async for piece in locked.chunks(found)])
 
     assert asyncio.run(read()) == path.read_bytes()
+
+
+def test_a_folder_of_the_site_file_is_used_like_the_factory(services, tmp_path, store):
+    """`image.factory: file:///…`: fetched from where the factory's URLs say, held to what it was at first."""
+    usb = tmp_path / "usb stick"
+    wanted = Image("1.13.9", factory=usb.as_uri())
+    url = schematic.image_url(wanted, "a" * 64, "amd64")
+    locked = LockedImages(ImageCache(tmp_path / "cache"), services.store)
+    with pytest.raises(OperatorError, match="no such image file") as missing:
+        ensure(locked, url)
+    assert "image.factory" in missing.value.fix
+    path, digest = image(usb / f"image/{'a' * 64}/v1.13.9", 1)
+    assert ensure(locked, url).path == str(path)
+    assert store.image_pin(url) == digest
+    image(path.parent, 2)
+    with pytest.raises(RefusedError, match="not the one that it was at first"):
+        ensure(locked, url)

@@ -1,34 +1,40 @@
-"""The twenty items: the probe by a real shell, drift found, mended and found right, nothing touched when right."""
+"""The twenty items: by the product's probe in a real shell, drift found, mended and found right, nothing touched when right."""
 
 import subprocess
 from pathlib import Path
 
 from benchmarks import desired
+from facts import script
+from inventory.resolve import load_files
+from roles.settings import Setting, commands, declared
+from roles.settings_probe import difference, probe
 
 
-def sh(script: str, host: str) -> str:
-    env = {"PATH": "/usr/bin:/bin", "SSH_CONNECTION": f"127.0.0.1 1 {host} 22"}
-    return subprocess.run(["sh", "-c", script], env=env, check=True, capture_output=True, text=True).stdout
+def missing(base: Path) -> tuple[Setting, ...]:
+    wanted = declared(desired.bootstrap(base))
+    spec = probe(wanted)
+    done = subprocess.run(["sh", "-c", desired.probe(base)], check=True, capture_output=True)
+    return difference(wanted, script.read(spec, script.split(done.stdout, [spec], "b" * 32).get(spec.name)))
 
 
 def test_what_is_right_gives_no_difference_and_is_not_touched(tmp_path: Path) -> None:
-    desired.install(tmp_path / "h")
-    before = desired.fingerprint(tmp_path / "h")
-    assert desired.right(tmp_path / "h")
-    assert desired.difference(sh(desired.probe(tmp_path), "h")) == []
-    assert desired.fingerprint(tmp_path / "h") == before
+    desired.install(tmp_path)
+    before = desired.fingerprint(tmp_path)
+    assert desired.right(tmp_path)
+    assert missing(tmp_path) == ()
+    assert desired.fingerprint(tmp_path) == before
 
 
 def test_drift_is_found_and_mended(tmp_path: Path) -> None:
-    root = tmp_path / "h"
-    desired.install(root)
-    desired.drift(root)
-    assert not desired.right(root)
-    commands = desired.difference(sh(desired.probe(tmp_path), "h"))
-    assert len(commands) == 6
-    sh("\n".join(["set -e", f"cd '{root}'", *commands]), "h")
-    assert desired.right(root)
-    assert desired.difference(sh(desired.probe(tmp_path), "h")) == []
+    desired.install(tmp_path)
+    desired.drift(tmp_path)
+    assert not desired.right(tmp_path)
+    found = missing(tmp_path)
+    assert len(found) == 6
+    for setting in found:
+        subprocess.run(["sh", "-c", commands(setting)], check=True)
+    assert desired.right(tmp_path)
+    assert missing(tmp_path) == ()
 
 
 def test_writing_the_same_bytes_again_is_noticed(tmp_path: Path) -> None:
@@ -39,6 +45,12 @@ def test_writing_the_same_bytes_again_is_noticed(tmp_path: Path) -> None:
     assert desired.fingerprint(tmp_path) != before
 
 
-def test_there_are_twenty() -> None:
+def test_there_are_twenty(tmp_path: Path) -> None:
     assert desired.COUNT == 20
-    assert len(desired.difference("---\n---\n")) == 20
+    assert len(missing(tmp_path)) == 20
+
+
+def test_the_site_file_says_all_twenty_of_each_host(tmp_path: Path) -> None:
+    text = desired.site(tmp_path, ["127.77.1.1", "127.77.1.2"], 2622)
+    nodes = load_files({"site.yaml": text}).fleet.nodes
+    assert [len(declared(node.bootstrap)) for node in nodes.values()] == [20, 20]

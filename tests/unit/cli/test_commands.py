@@ -1,5 +1,6 @@
 """Commands over a real store: what they print, as text and as JSON, and their exit codes."""
 
+import errno
 import json
 import os
 import stat
@@ -9,6 +10,10 @@ import tarfile
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
+from controller.app.demo import only_demo
+from controller.cli.base import App
+from controller.cli.errors import report
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)  # as in conftest.py
 BROKEN = "apiVersion: fleet/v1\nkind: Site\nmetadata: {name: x}\nspec: {timezone: CET}\n"
@@ -255,6 +260,52 @@ def test_backup_restore_and_key(cto, fleet, tmp_path):
     ran = cto("store", "restore", "b.db", "--key", "cto.key", "--yes", "--output", "json")
     assert ran.code == 0
     assert ran.json["unread"]
+
+
+def test_one_demo_at_a_time_in_one_home(cto, home):
+    with only_demo(home / "demo"):
+        for arguments in ((), ("--stop",)):
+            busy = cto("demo", *arguments)
+            assert busy.code == 3
+            assert "another demo is running" in busy.err
+    assert "no demo is running" in cto("demo", "--stop").out
+
+
+@pytest.mark.parametrize(
+    ("number", "what"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "the file system is read-only")]
+)
+def test_what_the_disk_says_is_no_bug_of_ours(number, what, capsys, home):
+    error = OSError(number, "in the words of the system", str(home / "fleet.db"))
+    assert report(error, App(home=home)) == 2
+    said = capsys.readouterr().err
+    assert f"{home / 'fleet.db'}: {what}" in said
+    assert "bug" not in said
+
+
+def test_a_file_without_an_end_is_refused(cto):
+    ran = cto("validate", "-f", "/dev/zero")
+    assert ran.code == 2
+    assert "larger than" in ran.err
+
+
+def test_nodes_that_are_gone_are_given_up_after_a_restore(cto, fleet):
+    assert "nothing to resume" in cto("store", "resume").out
+    cto("store", "backup", "b.db")
+    unread = cto("store", "restore", "b.db", "--yes", "--output", "json").json["unread"]
+    asked = cto("store", "resume")
+    assert asked.code == 2
+    assert all(name in asked.err for name in (*unread, "risks", "--reason"))
+    assert cto("store", "resume", "--yes").code == 2  # the audit log wants to know why
+    assert "no node 'nowhere'" in cto("store", "resume", "--without", "nowhere", "--yes").err
+    reason = ("--yes", "--reason", "scrapped", "--output", "json")
+    first = cto("store", "resume", "--without", unread[0], *reason).json
+    assert first == {"given_up": unread[:1], "unread": unread[1:], "observe_only": True}
+    assert cto("store", "resume", *reason).json == {
+        "given_up": unread[1:],
+        "unread": [],
+        "observe_only": False,
+    }
+    assert cto("audit", "verify").code == 0
 
 
 def test_a_key_export_is_audited_and_works_on_a_fresh_home(cto, make_store, tmp_path):

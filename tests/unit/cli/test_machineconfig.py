@@ -43,7 +43,7 @@ def render(cto, *more):
     return cto("machineconfig", "render", "--site", "kn.yaml", "--node", "kn-1", "--facts", FACTS, *more)
 
 
-@pytest.mark.parametrize(("talos", "documents"), [("1.11.6", 1), ("1.13.9", 3)])
+@pytest.mark.parametrize(("talos", "documents"), [("1.11.6", 1), ("1.13.9", 3), ("1.14.1", 30)])
 def test_documents_and_nothing_else(made, tmp_path, talos, documents):
     ran = render(made, "--talos", talos)
     assert (ran.code, ran.err) == (0, "")
@@ -73,4 +73,4 @@ def test_facts_come_from_the_store_or_a_file(made):
     ran = made("machineconfig", "render", "--site", "kn.yaml", "--node", "kn-1")
     assert ran.code == 2
     assert "cto facts gather --node kn-1" in ran.err
-    assert render(made, "--talos", "1.14.0").code == 2
+    assert render(made, "--talos", "1.15.0").code == 2

@@ -124,3 +124,10 @@ def test_the_path_leads_to_ready(state: NodeState) -> None:
 def test_no_pair_twice() -> None:
     pairs = [(t.source, t.step) for t in NODE_TRANSITIONS]
     assert len(pairs) == len(set(pairs))
+
+
+def test_the_way_can_end_before_the_image() -> None:
+    assert [t.step for t in remaining(NodeState.PINNED, until=NodeState.PREPARED)] == ["inspect", "prepare"]
+    assert [t.step for t in remaining(NodeState.INSPECTED, until=NodeState.PREPARED)] == ["prepare"]
+    for state in (NodeState.PREPARED, NodeState.IMAGED, NodeState.READY, NodeState.RESET):
+        assert remaining(state, until=NodeState.PREPARED) == ()

@@ -118,6 +118,18 @@ async def test_missing_tools_are_named(deploys) -> None:
     assert "lacks blockdev, zstd" in error(await deploys.run("prepare", may_hold_data=True))["what"]
 
 
+@pytest.mark.parametrize("deploy", ["prepare", "check"])
+async def test_tools_for_a_later_step_are_asked_for_at_once(deploys, deploy) -> None:
+    """Before the disk is cleared: a machine that can't make STATE would be left with nothing."""
+    wanted = ["mkfs.nothing", "dd"]
+    if deploy == "check":
+        [finding] = (await deploys.run("check", tools=wanted))[-1].data["data"]["findings"]
+    else:
+        finding = error(await deploys.run("prepare", may_hold_data=True, tools=wanted))
+    assert "lacks mkfs.nothing" in finding["what"]
+    assert deploys.machine.disk.read_bytes()[:MIB] == b"\xaa" * MIB
+
+
 async def test_a_machine_without_a_shell_is_told_apart_from_our_bugs(deploys) -> None:
     deploys.only_with("dd")
     assert error(await deploys.run("prepare"))["slug"] == "unreachable"

@@ -110,7 +110,7 @@ def test_a_disk_is_a_path_under_dev(disk, path: str) -> None:
 
 def test_every_deploy_has_a_title_data_and_a_row_in_the_readme(registry) -> None:
     readme = (ROOT / "deploys" / "README.md").read_text()
-    assert registry.names() == ("check", "prepare", "reset", "set_boot")
+    assert registry.names() == ("check", "prepare", "reset", "set_boot", "settings")
     for deploy in registry.all_deploys():
         assert deploy.title.endswith(".")
         assert deploy.data.model_config["extra"] == "forbid"

@@ -46,7 +46,7 @@ def test_effective_is_plain_and_complete():
     assert yaml.safe_load(yaml.safe_dump(effective)) == effective
     assert effective["maintenanceWindows"]["weekend-nights"] == {
         "sites": ["berlin"],
-        "days": ["Sat", "Sun"],
+        "days": ["Fri", "Sat", "Sun"],
         "start": "23:00",
         "minutes": 360,
         "end": "05:00",
@@ -57,7 +57,7 @@ def test_windows_blackouts_and_policies_name_their_sites():
     resolved = example("ha-site.yaml")
     (window,), (blackout,), (policy,) = resolved.windows, resolved.blackouts, resolved.policies
     assert (window.sites, window.minutes, window.timezone) == (("berlin",), 360, "")
-    assert (blackout.start, blackout.end, blackout.hard) == ("12-20", "01-06", False)
+    assert (blackout.start, blackout.end, blackout.hard) == ("12-24", "01-01", False)
     assert (policy.waves_percent, policy.bake_minutes, policy.approval) == (
         (1, 5, 25, 100),
         (1440, 240),

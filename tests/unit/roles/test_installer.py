@@ -133,3 +133,45 @@ def test_another_config_volume_is_refused(
     whole = make_disk("sdb", "usb", contents=("sdb: vfat 'metal-iso', 16.8 MB",))
     with pytest.raises(RefusedError, match="metal-iso"):
         installer.check_no_other_config(make_hardware(target, whole), target)
+
+
+def test_another_stick_does_not_matter_where_nothing_looks_for_it(
+    make_disk: Callable[..., HardwareDisk], make_hardware: Callable[..., Hardware]
+) -> None:
+    volume = Volume("sdb1", "part", 16 * MIB, fstype="vfat", partlabel="metal-iso")
+    target, stick = make_disk("sda", "ssd"), make_disk("sdb", "usb", volumes=(volume,))
+    for method in ("state", "maintenance-push"):
+        installer.check_no_other_config(make_hardware(target, stick), target, method=method)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", ["metal-iso", "state", "maintenance-push"])
+def test_a_state_of_an_earlier_talos_on_another_disk_is_refused(
+    make_disk: Callable[..., HardwareDisk], make_hardware: Callable[..., Hardware], method: str
+) -> None:
+    volume = Volume("sdb5", "part", 100 * MIB, fstype="xfs", partlabel="STATE")
+    target, other = make_disk("sda", "ssd"), make_disk("sdb", "ssd", volumes=(volume,))
+    with pytest.raises(RefusedError, match="has a volume called STATE") as caught:
+        installer.check_no_other_config(make_hardware(target, other), target, method=method)  # type: ignore[arg-type]
+    assert "wipe that disk" in caught.value.fix
+    installer.check_no_other_config(make_hardware(target, other), other, method=method)  # type: ignore[arg-type]
+
+
+def test_state_stands_after_meta_and_is_left_to_the_machine() -> None:
+    layout = plan(image(), method="state")
+    assert [part.name for part in layout.table.partitions] == ["EFI", "BIOS", "BOOT", "META", "STATE"]
+    meta, state = layout.table.named("META"), layout.table.named("STATE")
+    assert meta is not None
+    assert state is not None
+    assert state.first_lba == meta.last_lba + 1
+    assert state.type_guid == gpt.LINUX_FILESYSTEM
+    assert layout.config_volume == (layout.table.offset(state), b"")
+    assert layout.config_size == layout.table.size(state) == 300 * MIB
+    assert layout.config_partuuid == str(PARTUUID)
+    with pytest.raises(RefusedError, match="too small"):
+        plan(image(), method="state", disk_size=2200 * MIB)
+
+
+def test_a_pushed_configuration_has_no_partition() -> None:
+    layout = plan(image(), method="maintenance-push")
+    assert [part.name for part in layout.table.partitions] == ["EFI", "BIOS", "BOOT", "META"]
+    assert (layout.config_volume, layout.config_size, layout.config_partuuid) == ((0, b""), 0, "")

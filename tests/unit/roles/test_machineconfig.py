@@ -251,7 +251,8 @@ def test_a_patch_that_does_not_fit_names_the_node(render: Render) -> None:
     [
         ("1.7.6", "1.30.0", r"Talos 1.7.6 come later"),
         ("1.12.4", "1.36.0", "does not run Kubernetes 1.36.0"),
-        ("1.14.0", "1.36.3", "come later"),
+        ("1.15.0", "1.36.3", "come later"),
+        ("1.14.1", "1.31.4", "does not run Kubernetes 1.31.4"),
         ("", "1.36.3", r"\(none given\)"),
         ("1.13.9", "1.30.9", "does not run Kubernetes 1.30.9"),
         ("1.13.9", "1.37.0", "does not run Kubernetes 1.37.0"),

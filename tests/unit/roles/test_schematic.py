@@ -93,5 +93,36 @@ def test_references() -> None:
         == f"https://factory.talos.dev/image/{ID}/v1.13.9/metal-arm64.raw.zst"
     )
     assert schematic.image_url(Image("1.13.9", url="file:///a.raw.zst"), ID, "amd64") == "file:///a.raw.zst"
-    with pytest.raises(OperatorError, match="no factory URL"):
+    with pytest.raises(OperatorError, match="is no factory"):
         schematic.installer_reference(Image("1.13.9", factory="factory.talos.dev"), ID)
+
+
+@pytest.mark.parametrize("factory", ["file:///mnt/usb", "file:///mnt/usb/", "/mnt/usb"])
+def test_a_folder_is_a_factory_of_images_but_no_registry(factory: str) -> None:
+    image = Image("1.13.9", factory=factory)
+    url = schematic.image_url(image, ID, "amd64")
+    assert url == f"{factory.rstrip('/')}/image/{ID}/v1.13.9/metal-amd64.raw.zst"
+    assert schematic.installer_reference(image, ID).startswith("factory.talos.dev/metal-installer/")
+
+
+def test_an_upgrade_keeps_the_schematic() -> None:
+    for old, new in (("1.13.9", "1.14.1"), ("1.9.0", "1.10.0"), ("1.8.0", "1.9.0")):
+        for factory in ("https://factory.talos.dev", "https://mirror.example:8443/talos"):
+            installed = schematic.installer_reference(Image(old, factory=factory), ID)
+            wanted = schematic.installer_reference(Image(new, factory=factory), ID)
+            assert schematic.upgraded(installed, new) == wanted
+    node_now, node_next = node(Image("1.13.9"), longhorn=True), node(Image("1.14.1"), longhorn=True)
+    assert schematic.for_node(node_now).id == schematic.for_node(node_next).id
+
+
+def test_an_upgrade_keeps_secure_boot_and_forgets_the_digest() -> None:
+    reference = f"f.example/metal-installer-secureboot/{ID}:v1.13.9@sha256:{'0' * 64}"
+    assert schematic.upgraded(reference, "1.14.1") == f"f.example/metal-installer-secureboot/{ID}:v1.14.1"
+
+
+@pytest.mark.parametrize(
+    "reference", ["", "ghcr.io/siderolabs/installer:v1.13.9", f"f.example/x/{ID}:v1.13.9"]
+)
+def test_an_upgrade_without_a_schematic_is_refused(reference: str) -> None:
+    with pytest.raises(RefusedError, match="would drop the system extensions"):
+        schematic.upgraded(reference, "1.14.1")

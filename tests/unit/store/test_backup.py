@@ -90,6 +90,25 @@ def test_the_operator_may_vouch_for_nodes_that_are_gone(
     )  # type: ignore[index]
 
 
+def test_the_operator_may_vouch_for_one_node_while_the_others_are_read(
+    store: Store, clock: SteppingClock, tmp_path: Path, open_store: Callable[..., Store]
+) -> None:
+    for name in ("n1", "n2", "n3"):
+        store.pin(name, address="198.51.100.1", host_key=KEY_B, actor="carol", reason="")
+    store.backup(tmp_path / "b.db")
+    store.close()
+    Store.restore(tmp_path / "b.db", store.home, now=clock)
+    again = open_store()
+    again.leave_observe_only(actor="alice", reason="scrapped", nodes=["n2", "unheard-of"])
+    assert (again.observe_only(), again.unread()) == (True, ("n1", "n3"))
+    again.mark_observed("n1")
+    again.leave_observe_only(actor="alice", reason="stolen", nodes=["n3"])
+    assert (again.observe_only(), again.unread()) == (False, ())
+    rows = again._rows("SELECT object, reason FROM audit WHERE actor = 'alice' AND action = 'leave unread'")
+    assert [tuple(row) for row in rows] == [("node/n2", "scrapped"), ("node/n3", "stolen")]
+    assert again.audit_verify().ok
+
+
 def test_a_fleet_without_nodes_needs_no_reading(
     store: Store, tmp_path: Path, clock: SteppingClock, open_store: Callable[..., Store]
 ) -> None:

@@ -190,3 +190,14 @@ def test_the_tables_cover_the_whole_life() -> None:
         s for sources in MOVES.values() for s in sources
     }
     assert left == set(NodeState)
+
+
+def test_a_confirmed_maintenance_key_is_recorded_and_audited(store: Store) -> None:
+    store.declare(fleet("n1", host_keys={"n1": KEY_A}), actor="alice")
+    store.confirm_maintenance("n1", "first", actor="bob", reason="seen on the console")
+    store.confirm_maintenance("n1", "second", actor="bob", reason="after another boot")
+    assert store.node("n1").record == {"maintenance_key": "second"}  # type: ignore[union-attr]
+    assert last_audit(store) == ("bob", "confirm maintenance key", "first", "second")
+    assert store.events()[-1].kind == "MaintenanceKeyConfirmed"
+    with pytest.raises(OperatorError):
+        store.confirm_maintenance("nobody", "x", actor="bob", reason="")

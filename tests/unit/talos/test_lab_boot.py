@@ -1,17 +1,19 @@
 """The lab's Talos between power-on and its API: where the configuration comes from, and what becomes of the disk."""
 
 import asyncio
+import uuid
 
 import pytest
 
 from controller.adapters.talos import GrpcTalosApi
 from facts.talos.messages import enum_number, message
 from inventory.errors import NodeError, NotYet, Unreachable
+from iso.lab import xfs
 from iso.lab.api import NotBootable
 from iso.lab.disk import Disk
 from iso.lab.talos import storage
 from iso.lab.talos.world import TalosWorld
-from roles import fat
+from roles import fat, gpt
 from tests.contract.talos_lab import FAST, Site, bundle, config, identity, write_image
 
 
@@ -80,6 +82,74 @@ async def test_the_first_labelled_volume_on_any_disk_wins(site, tmp_path):
     assert machine.instance.hostname == "stick"
     stick.close()
     machine.disks.pop("a-stick")
+
+
+async def test_a_medium_is_not_looked_for_without_the_kernel_argument(site, tmp_path):
+    machine = site.machine("n1")
+    stick = Disk(tmp_path / "stick.img", name="a-stick", size=16 * storage.MIB, serial="USB", transport="usb")
+    stick.write(0, fat.build("metal-iso", {"config.yaml": config(bundle())}))
+    machine.disks = {"a-stick": stick, "sda": machine.disk}
+    machine.instance = await site.world.boot(machine, machine.disks["sda"])
+    await site.until(lambda: machine.seen("talos-maintenance"))
+    stick.close()
+    machine.disks.pop("a-stick")
+
+
+def made_in_advance(disk, text):
+    """A STATE as the bootstrap environment leaves it, behind what is there."""
+    table = storage.table_of(disk)
+    after = max(table.partitions, key=lambda one: one.last_lba).name
+    table = gpt.add_after(
+        table, after, "STATE", size_bytes=300 * storage.MIB, type_guid=gpt.LINUX_FILESYSTEM, guid=uuid.uuid4()
+    )
+    at = table.offset(table.named("STATE"))
+    xfs.make(disk, "STATE", at=at)
+    if text is not None:
+        xfs.save(disk, {"files": {"config.yaml": {"mode": "600", "text": text.decode()}}}, at=at)
+    storage.write_table(disk, table)
+
+
+@pytest.mark.parametrize("tag", ["v1.12.11", "v1.13.9"])
+async def test_a_state_made_in_advance_wins_and_stays_as_it_is(site, tag):
+    secrets = bundle()
+    machine = site.machine("n1", config=config(secrets, hostname="medium"), tag=tag)
+    made_in_advance(machine.disk, config(secrets, hostname="state"))
+    await up(site, machine)
+    assert machine.instance.hostname == "state"
+    assert labels(machine.disk) == ["EFI", "META", "metal-iso", "STATE", "EPHEMERAL"]
+    table = storage.table_of(machine.disk)
+    assert table.size(table.named("STATE")) == 300 * storage.MIB
+    assert "config" not in storage.read_record(machine.disk, "STATE")
+
+
+async def test_a_state_on_another_disk_wins_too(site, tmp_path):
+    """Whoever leaves an old Talos disk in the machine gets its configuration."""
+    secrets = bundle()
+    machine = site.machine("n1", config=config(secrets, hostname="medium"))
+    old = Disk(tmp_path / "old.img", name="nvme0n1", size=1 << 30, serial="OLD", transport="nvme")
+    write_image(old)
+    made_in_advance(old, config(secrets, hostname="old"))
+    machine.disks = {"sda": machine.disk, "nvme0n1": old}
+    machine.instance = await site.world.boot(machine, machine.disks["sda"])
+    await site.until(lambda: machine.instance.services.get("etcd", "") == "Preparing/unknown")
+    assert machine.instance.hostname == "old"
+    old.close()
+    machine.disks.pop("nvme0n1")
+
+
+async def test_an_empty_state_is_no_source(site):
+    machine = site.machine("n1", config=config(bundle(), hostname="medium"))
+    made_in_advance(machine.disk, None)
+    await up(site, machine)
+    assert machine.instance.hostname == "medium"
+
+
+async def test_a_bad_state_is_retried_for_ever(site):
+    machine = site.machine("n1", config=config(bundle()))
+    made_in_advance(machine.disk, b"machine: [")
+    await machine.boot()
+    await site.until(lambda: machine.seen("talos-config-error"))
+    assert not machine.seen("talos-configured")
 
 
 @pytest.mark.parametrize(

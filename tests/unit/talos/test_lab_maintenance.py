@@ -1,5 +1,7 @@
 """A node in maintenance mode: how our client knows it, and what each release lets it do."""
 
+import asyncio
+
 import pytest
 
 from controller.adapters.talos import GrpcTalosApi
@@ -52,6 +54,30 @@ async def test_a_pin_holds_for_every_connection(site):
         with pytest.raises(HostKeyMismatch):  # a new boot, a new key: not taken silently
             await api.apply_configuration(config(bundle()))
     assert machine.instance.maintenance
+
+
+async def test_the_key_is_shown_without_sending_anything(site):
+    machine, fingerprint = await waiting(site)
+    api = GrpcTalosApi()
+    assert await api.maintenance_key(machine.address, machine.talos_port) == fingerprint
+    async with connect(machine, fingerprint=fingerprint) as node:
+        await node.apply_configuration(config(bundle()))
+    await site.until(lambda: machine.instance.services.get("etcd") == "Preparing/unknown")
+    assert await api.maintenance_key(machine.address, machine.talos_port) == ""  # the cluster's certificate
+    with pytest.raises(Unreachable):
+        await api.maintenance_key("127.252.255.1", 9)
+
+
+async def test_what_speaks_no_tls_has_no_key():
+    async def chatter(_, writer):
+        writer.write(b"SSH-2.0-x\r\n" * 10)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(chatter, "127.252.255.2", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        assert await GrpcTalosApi().maintenance_key("127.252.255.2", port) == ""
 
 
 async def test_a_configuration_through_the_pin(site):

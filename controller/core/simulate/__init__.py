@@ -1,0 +1,1 @@
+"""Whole fleets on a virtual clock in one deterministic thread, to try the rollout core in. No I/O."""

@@ -1,0 +1,95 @@
+"""Reads the maintenance calendar's tables, for the writer's connection and for the readers' alike."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from inventory.calendar import Blackout, Freeze, MaintenanceWindow, Opened, Override, SiteCalendar
+
+Rows = Callable[[str, Sequence[Any]], list[sqlite3.Row]]
+_FREEZES = """SELECT id, reason, actor, since, until, site FROM freezes
+    WHERE lifted_at = '' AND (until = '' OR until > ?) ORDER BY since, id"""
+_OVERRIDES = """SELECT id, site, reason, actor, since, until, second, approved_by FROM overrides
+    WHERE cancelled_at = '' AND until > ? ORDER BY since, id"""
+
+
+def calendars(rows: Rows) -> tuple[SiteCalendar, ...]:
+    """Of every site that was declared, by name."""
+    return tuple(
+        _calendar(row["site"], json.loads(row["body"]))
+        for row in rows("SELECT site, body FROM calendars ORDER BY site", [])
+    )
+
+
+def freezes(rows: Rows, at: str) -> tuple[Freeze, ...]:
+    """Those that are neither lifted nor over."""
+    return tuple(map(freeze_of, rows(_FREEZES, [at])))
+
+
+def overrides(rows: Rows, at: str) -> tuple[Override, ...]:
+    """Those that are neither cancelled nor over; not all of them are agreed or have begun."""
+    return tuple(map(override_of, rows(_OVERRIDES, [at])))
+
+
+def opened(rows: Rows, since: str) -> tuple[Opened, ...]:
+    """Occurrences that were open at `since` or later, while a controller ran."""
+    sql = "SELECT * FROM occurrences WHERE outcome = 'opened' AND end >= ? ORDER BY start, site, window"
+    return tuple(
+        Opened(
+            row["site"],
+            row["window"],
+            date.fromisoformat(row["day"]),
+            datetime.fromisoformat(row["start"]),
+            datetime.fromisoformat(row["end"]),
+        )
+        for row in rows(sql, [since])
+    )
+
+
+def foreseen(rows: Rows, site: str) -> tuple[str, tuple[Opened, ...]]:
+    """(version of the zone rules, the openings that they gave); empty if nothing was kept."""
+    kept = rows("SELECT tzdata, body FROM foreseen WHERE site = ?", [site])
+    if not kept:
+        return "", ()
+    return kept[0]["tzdata"], tuple(
+        Opened(
+            site,
+            window,
+            date.fromisoformat(day),
+            datetime.fromisoformat(start),
+            datetime.fromisoformat(end),
+        )
+        for window, day, start, end in json.loads(kept[0]["body"])
+    )
+
+
+def time_state(rows: Rows) -> tuple[str, str]:
+    """(the latest time that is known to have passed, why the clock is not trusted); empty: nothing known."""
+    kept = rows("SELECT floor, untrusted FROM time_trust", [])
+    audited = rows("SELECT at FROM audit ORDER BY seq DESC LIMIT 1", [])
+    floor, untrusted = (kept[0]["floor"], kept[0]["untrusted"]) if kept else ("", "")
+    return floor or (audited[0]["at"] if audited else ""), untrusted
+
+
+def freeze_of(row: sqlite3.Row) -> Freeze:
+    until = datetime.fromisoformat(row["until"]) if row["until"] else None
+    since = datetime.fromisoformat(row["since"])
+    return Freeze(row["id"], row["reason"], row["actor"], since, until, row["site"])
+
+
+def override_of(row: sqlite3.Row) -> Override:
+    values = dict(row)
+    for name in ("since", "until"):
+        values[name] = datetime.fromisoformat(values[name])
+    return Override(**{**values, "second": bool(values["second"])})
+
+
+def _calendar(site: str, body: dict[str, Any]) -> SiteCalendar:
+    windows = (
+        MaintenanceWindow(**{**each, "sites": (site,), "days": tuple(each["days"])})
+        for each in body["windows"]
+    )
+    blackouts = (Blackout(**{**each, "sites": (site,)}) for each in body["blackouts"])
+    return SiteCalendar(site, body["timezone"], tuple(windows), tuple(blackouts))
