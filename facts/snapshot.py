@@ -6,7 +6,7 @@ unchanged machine have the same digest. Fields marked `VOLATILE` in their model 
 
 import hashlib
 import json
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar, cast
