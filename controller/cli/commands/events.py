@@ -6,6 +6,7 @@ import click
 
 from controller.cli.base import App, command, complete_clusters, complete_nodes, pass_app
 from controller.cli.output import line, plain
+from controller.cli.picking import pick
 from controller.cli.text import clean
 from web.fleet import latest_events
 from web.ports import EventView, Queries
@@ -30,6 +31,9 @@ def events(
     subject = f"node/{node}" if node else f"cluster/{cluster}" if cluster else ""
     with app.services() as services:
         queries: Queries = services.queries
+        if subject and not latest_events(queries, 1, subject):
+            # What was removed keeps its events; a name with none has to be one that is known.
+            pick(queries.nodes(), [], [cluster] if cluster and not node else [], [node] if node else [], [])
         past = latest_events(queries, limit, subject) if after is None else since(queries, after, subject)
         for event in past:
             show(app, event)

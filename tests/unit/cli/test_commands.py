@@ -104,6 +104,9 @@ def test_events_are_lines(cto, fleet):
     about = cto("events", "--node", "berlin-cp-1", "--output", "json").lines
     assert {event["subject"] for event in about} == {"node/berlin-cp-1"}
     assert len(cto("events", "--limit", "2", "--output", "json").lines) == 2
+    ran = cto("events", "--node", "nobody")  # silence would look like "nothing happened"
+    assert ran.code == 2
+    assert "no node 'nobody' is known here" in ran.err
 
 
 def test_node_show_says_what_changed(cto, fleet):
