@@ -39,6 +39,7 @@ class SeenList:
     def __init__(self) -> None:
         self._instances: dict[str, _Instance] = {}
         self._hosts: dict[str, dict[_Addresses, float]] = {}
+        self._left: dict[str, None] = {}  # names that said goodbye, the oldest first
         self.ignored = 0  # announcements beyond the cap
 
     def service(
@@ -73,6 +74,10 @@ class SeenList:
         """The service says that it leaves."""
         gone = self._instances.pop(name.lower(), None)
         if gone is not None:
+            # Answers sent before it are still on their way; they must not bring it back until they run out.
+            self._left[name.lower()] = None
+            if len(self._left) > MAX_INSTANCES:
+                del self._left[next(iter(self._left))]
             self._drop_unused_hosts()
 
     def incomplete(self) -> tuple[str, ...]:
@@ -98,6 +103,7 @@ class SeenList:
 
     def announce(self, name: str, at: datetime) -> None:
         """A PTR record: the name exists."""
+        self._left.pop(name.lower(), None)
         self._instance(name, at)
 
     def snapshot(self, monotonic: float) -> tuple[Seen, ...]:
@@ -119,6 +125,8 @@ class SeenList:
 
     def _instance(self, name: str, at: datetime) -> _Instance | None:
         key = name.lower()
+        if key in self._left:
+            return None
         if key not in self._instances:
             if len(self._instances) >= MAX_INSTANCES:
                 self.ignored += 1

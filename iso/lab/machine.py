@@ -24,7 +24,7 @@ from iso.lab.shell.call import Tool
 from iso.lab.ssh import SshServer
 
 State = Literal["off", "booting", "bootstrap", "talos", "dark"]
-_LOGGED = 1000  # events kept for each machine
+_LOGGED = 2000  # events kept for each machine
 _GRACE = 0.05  # seconds between the order to reboot and the end, so that its answer gets out
 
 

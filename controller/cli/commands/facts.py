@@ -189,11 +189,12 @@ def _body(entry: Mapping[str, Any]) -> Mapping[str, Any]:
 def read_facts(path: Path) -> Any:
     """Facts from a file: what `cto facts show --output json` printed, or its body."""
     from facts.snapshot import Facts
+    from facts.spec import FactError
 
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return Facts.from_dict(data["body"] if isinstance(data, dict) and "body" in data else data)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (FactError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         what = f"these are no facts as JSON: {clean(error, 160)}"
         raise OperatorError(what, where=str(path), fix="use cto facts show NAME --output json") from error
 

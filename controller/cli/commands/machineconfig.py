@@ -3,6 +3,7 @@
 What `render` prints holds the cluster's secrets. Nothing is sent to any machine.
 """
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,7 @@ def render(app: App, files: tuple[Path, ...], name: str, talos: str | None, fact
     if node is None:
         raise OperatorError(f"there is no node {name!r}", fix=f"use one of: {', '.join(sorted(fleet.nodes))}")
     if talos:
-        node = replace(node, image=replace(node.image, talos=talos.removeprefix("v")))
+        node = replace(node, image=replace(node.image, talos=_version(talos)))
     with app.services() as services:
         row = services.store.node(name)
         if row is not None:
@@ -57,6 +58,14 @@ def render(app: App, files: tuple[Path, ...], name: str, talos: str | None, fact
     for warning in made.warnings:
         click.echo(f"warning: {clean(warning)}", err=True)
     click.echo(made.text, nl=False)
+
+
+def _version(talos: str) -> str:
+    """With all three numbers: it becomes the tag of the installer, and there is none called v1.13."""
+    plain = talos.removeprefix("v")
+    if not re.fullmatch(r"1\.\d+\.\d+(-[a-z]+\.\d+)?", plain):
+        raise OperatorError(f"{talos!r} is no Talos version", fix="write all three numbers, such as 1.13.9")
+    return plain
 
 
 def _bundle(services: Any, cluster: str) -> "SecretsBundle":

@@ -92,6 +92,26 @@ def test_a_goodbye_removes_it() -> None:
     assert seen.snapshot(1.0) == ()
 
 
+def test_an_answer_that_comes_after_the_goodbye_does_not_bring_it_back() -> None:
+    seen = SeenList()
+    announce(seen, "Node-1")
+    seen.goodbye("node-1")
+    announce(seen, "Node-1")  # sent before it left, heard after
+    assert seen.snapshot(1.0) == ()
+    assert seen.incomplete() == ()
+    seen.announce("Node-1", AT)
+    announce(seen, "Node-1")
+    assert conflicts(seen) == {"Node-1": ""}
+
+
+def test_goodbyes_of_strangers_take_no_room() -> None:
+    seen = SeenList()
+    for number in range(3 * MAX_INSTANCES):
+        seen.goodbye(f"n{number}")
+        announce(seen, f"n{number % MAX_INSTANCES}")
+    assert len(seen.snapshot(1.0)) == MAX_INSTANCES
+
+
 def test_what_is_about_to_run_out_is_asked_for_again() -> None:
     seen = SeenList()
     announce(seen, "a", now=0, life=120)

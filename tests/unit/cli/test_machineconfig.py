@@ -74,3 +74,19 @@ def test_facts_come_from_the_store_or_a_file(made):
     assert ran.code == 2
     assert "cto facts gather --node kn-1" in ran.err
     assert render(made, "--talos", "1.15.0").code == 2
+
+
+@pytest.mark.parametrize("talos", ["1.13", "abc", "1.13.9:x"])
+def test_a_version_without_its_three_numbers_names_no_installer(made, talos):
+    ran = render(made, "--talos", talos)
+    assert (ran.code, ran.out) == (2, "")
+    assert "write all three numbers" in ran.err
+
+
+@pytest.mark.parametrize("text", ["{}", '{"facts": []}'])
+def test_a_file_of_another_shape_is_wrong_input_and_is_named(made, tmp_path, text):
+    (tmp_path / "f.json").write_text(text)
+    ran = made("machineconfig", "render", "--site", "kn.yaml", "--node", "kn-1", "--facts", "f.json")
+    assert ran.code == 2
+    assert "f.json" in ran.err
+    assert "cto facts show NAME" in ran.err
