@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 import zstandard
 
 from controller.adapters.download import MAX_BYTES, fetch
+from controller.adapters.factory import fetch_known
 from controller.app.ports import CachedImage
 from inventory.errors import OperatorError
 
@@ -48,12 +49,18 @@ class ImageCache:
         self._wire_hashes: dict[str, str] = {}  # by path, of the images that were handed out
 
     async def ensure(
-        self, url: str, sha256: str = "", *, progress: Callable[[int, int], None] = lambda _done, _total: None
+        self,
+        url: str,
+        sha256: str = "",
+        *,
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
+        schematic: str = "",
     ) -> CachedImage:
         """The image of `url` (https://, http:// with a hash, file:// or a path); fetched if need be.
 
         `progress(done, total)` while bytes come in. An empty `sha256` accepts what comes: the caller records
-        `CachedImage.sha256` and demands it from then on. Those who ask for one image together share the work.
+        `CachedImage.sha256` and demands it from then on. Those who ask for one image together share the
+        work. A factory that doesn't know the image is told the document `schematic`.
         """
         loop = asyncio.get_running_loop()
 
@@ -61,7 +68,7 @@ class ImageCache:
             loop.call_soon_threadsafe(progress, done, total)
 
         async with self._locks.setdefault(url, asyncio.Lock()):
-            return await asyncio.to_thread(self._ensure, url, sha256.lower(), report)
+            return await asyncio.to_thread(self._ensure, url, sha256.lower(), report, schematic)
 
     async def chunks(self, image: CachedImage, size: int = MIB) -> AsyncGenerator[bytes, None]:
         """The compressed bytes, hashed again on their way; raises at the end if the file changed."""
@@ -74,7 +81,9 @@ class ImageCache:
             fix = "run the command again"
             raise OperatorError("the image changed while it was sent", where=image.path, fix=fix)
 
-    def _ensure(self, url: str, sha256: str, report: Callable[[int, int], None]) -> CachedImage:
+    def _ensure(
+        self, url: str, sha256: str, report: Callable[[int, int], None], schematic: str
+    ) -> CachedImage:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         local = local_path(url)
         name = f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{Path(urlsplit(url).path).name}"
@@ -83,7 +92,7 @@ class ImageCache:
             if local:
                 fix = "put the file there, or correct image.url or image.factory in the site file"
                 raise OperatorError("there is no such image file", where=str(source), fix=fix)
-            fetch(url, source, sha256, report)
+            fetch_known(lambda: fetch(url, source, sha256, report), url, schematic)
         record = self._record(source, name)
         if sha256 and record.sha256 != sha256:
             if not local:

@@ -41,6 +41,7 @@ class Desired:
     image_url: str = ""
     notes: tuple[str, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    schematic: str = ""  # the document to tell the factory; empty if the image is not made from one of ours
 
     @property
     def talos(self) -> str:
@@ -200,9 +201,9 @@ def _decide(services: Services, fleet: Fleet, node: Node, row: NodeRow, facts: F
         files=services.manifests.of(cluster) if spec.control_plane and platform.sources(cluster) else {},
     )
     url = schematic.image_url(node.image, chosen.id, "arm64" if machine.arch == "arm64" else "amd64")
-    return Desired(
-        node, machine, match.profile.name, choice, rendered, url, (*notes, *rendered.warnings), refusals
-    )
+    told = "" if node.image.url else chosen.document
+    warned = (*notes, *rendered.warnings)
+    return Desired(node, machine, match.profile.name, choice, rendered, url, warned, refusals, told)
 
 
 _WAYS: Mapping[Method, str] = {

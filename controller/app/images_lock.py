@@ -21,11 +21,13 @@ class LockedImages:
     def __init__(self, inner: Images, store: Store, *, mirror: Path | None = None) -> None:
         self._inner, self._store, self._mirror = inner, store, mirror
 
-    async def ensure(self, url: str, sha256: str, *, progress: Callable[[int, int], None]) -> CachedImage:
+    async def ensure(
+        self, url: str, sha256: str, *, progress: Callable[[int, int], None], schematic: str = ""
+    ) -> CachedImage:
         pinned = self._store.image_pin(url)
         source = in_mirror(url, self._mirror) if self._mirror else url
         try:
-            image = await self._inner.ensure(source, sha256 or pinned, progress=progress)
+            image = await self._inner.ensure(source, sha256 or pinned, progress=progress, schematic=schematic)
         except OperatorError as error:
             if sha256 or not pinned or "SHA-256" not in error.what:
                 raise

@@ -226,8 +226,13 @@ class Manifests(Protocol):
 
 
 class Images(Protocol):
-    async def ensure(self, url: str, sha256: str, *, progress: Callable[[int, int], None]) -> CachedImage:
-        """Fetches (with resume) and checks. Raises TransportError, or OperatorError for a wrong hash."""
+    async def ensure(
+        self, url: str, sha256: str, *, progress: Callable[[int, int], None], schematic: str = ""
+    ) -> CachedImage:
+        """Fetches (with resume) and checks. Raises TransportError, or OperatorError for a wrong hash.
+
+        `schematic`: the document that a factory is told if it doesn't know the image yet.
+        """
         ...
 
     def chunks(self, image: CachedImage) -> AsyncIterator[bytes]:

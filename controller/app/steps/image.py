@@ -57,5 +57,8 @@ async def image_of(job: NodeJob) -> CachedImage:
     want = job.want()
     wanted = want.image_sha256 or str(job.record.get("image", {}).get("sha256", ""))
     return await job.services.images.ensure(
-        want.image_url, wanted, progress=lambda done, total: job.progress("image-fetch", done, total)
+        want.image_url,
+        wanted,
+        progress=lambda done, total: job.progress("image-fetch", done, total),
+        schematic=want.schematic,
     )
