@@ -34,6 +34,7 @@ TREE: dict[str, dict[str, str]] = {
         "cluster": "Show clusters; fetch kubeconfig and talosconfig.",
         "secrets": "Make, import and export a cluster's secrets.",
         "machineconfig": "A node's machine configuration: print it, look one over.",
+        "token": "Enrolment tokens: create, list, revoke.",
         "facts": "Gather, show and compare what machines are.",
         "iso": "The image that machines are started with.",
         "setup": "Set up the machine that this runs on.",

@@ -28,6 +28,7 @@ from controller.store.connection import (
 from controller.store.home import Home, private_dir, sync_dir, write_private
 from controller.store.lock import EngineLock
 from controller.store.secretbox import SealKey, SecretBox
+from controller.store.tokens import revoke_all
 from inventory.errors import RefusedError, StoreError
 from inventory.lifecycle import NodeState
 
@@ -206,6 +207,7 @@ def _prepare(
             unit = Unit(connection, at, epoch)
             unit.event("StoreRestored", "controller", f"store restored; {len(unread)} nodes to be read first")
             unit.audit(audit.Entry(actor, "restore", "store", after=f"epoch {epoch}"))
+            revoke_all(unit, actor=actor)  # what was used or revoked since the backup, it does not know
         connection.execute(
             "PRAGMA journal_mode = DELETE"
         )  # the file alone is whole, so that a rename moves all of it

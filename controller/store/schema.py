@@ -4,6 +4,7 @@ A version that has been released is never edited: a change is a new entry of `VE
 schema is what they make in order. `migrations` runs them.
 """
 
+from controller.store.schema_enrollment import ENROLLMENT
 from controller.store.schema_windows import WINDOWS
 
 INITIAL: tuple[str, ...] = (
@@ -177,5 +178,6 @@ VERSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("0002_observed", OBSERVED),
     ("0003_kept", KEPT),
     ("0004_windows", WINDOWS),
+    ("0005_enrollment", ENROLLMENT),
 )
 KNOWN: frozenset[str] = frozenset(name for name, _ in VERSIONS)

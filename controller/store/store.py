@@ -26,6 +26,7 @@ from controller.store.schema import VERSIONS
 from controller.store.secretbox import SealKey
 from controller.store.secrets import SecretsChapter
 from controller.store.steps import StepsChapter
+from controller.store.tokens import TokensChapter
 from controller.store.windows import WindowsChapter
 from inventory.errors import BusyError, StoreError
 
@@ -41,6 +42,7 @@ class Store(
     StepsChapter,
     RunsChapter,
     EventsChapter,
+    TokensChapter,
     SecretsChapter,
     KeptChapter,
     WindowsChapter,
