@@ -1,4 +1,4 @@
-"""`python -m benchmarks [facts] [open] [noop] [cli] [apply]`: measures, writes JSON lines, prints tables.
+"""`python -m benchmarks [facts] [open] [noop] [cli] [apply] [demo] [lab-200]`: measures, writes JSON lines, prints tables.
 
 Without names: everything, which takes about half an hour because of Ansible. It needs root for the rig's sshd.
 """
@@ -12,7 +12,7 @@ from benchmarks import measure, table
 from benchmarks.race import ROOT, TOOLS, Record
 from benchmarks.rig import PORTS, rig
 
-NAMES = ("facts", "open", "noop", "cli", "apply")
+NAMES = ("facts", "open", "noop", "cli", "apply", "demo", "lab-200")
 
 
 def main() -> None:
@@ -69,6 +69,14 @@ def _measure(options: argparse.Namespace, record: Record) -> None:
 
             installs(record, sites=10, nodes=10)
             installs(record, sites=20, nodes=10, again=options.repeats)
+        if "demo" in names:
+            from benchmarks.demo import demo
+
+            demo(record, repeats=options.repeats)
+        if "lab-200" in names:
+            from benchmarks.demo import crowd
+
+            crowd(record, repeats=options.repeats)
 
 
 if __name__ == "__main__":

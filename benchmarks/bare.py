@@ -1,6 +1,7 @@
 """The floor: a bare asyncssh loop that runs one script on every host with pinned keys, and prints how many answered.
 
-`--rounds N` keeps the connections open; wall and CPU seconds of each further round are printed too.
+`--rounds N` keeps the connections open; wall and CPU seconds of each further round are printed too. Its cipher is the
+one that asyncssh takes by itself, unless `--ciphers` says which.
 """
 
 import argparse
@@ -27,6 +28,7 @@ async def main() -> None:
     parser.add_argument("--script", type=Path, required=True)
     parser.add_argument("--least", type=int, default=1000, help="bytes that make an answer")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--ciphers", nargs="*", default=())
     options = parser.parse_args()
     script = options.script.read_text()
     key = asyncssh.read_private_key(options.key)
@@ -43,6 +45,7 @@ async def main() -> None:
                 known_hosts=known,
                 config=None,
                 agent_path=None,
+                encryption_algs=options.ciphers,
             )
 
     async def cold(host: str) -> tuple[asyncssh.SSHClientConnection, int]:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.campaign`: every comparison of docs/performance.md, about twenty minutes on a quiet machine.
+"""`python -m benchmarks.campaign`: every comparison of docs/performance.md, about 25 minutes on a quiet machine.
 
 Each part is a run of `python -m benchmarks` of its own, whose figures stay in artifacts/bench/campaign: started again after
 an interruption it goes on with the parts that are missing, `--fresh` begins anew. At the end the summary is written to
@@ -37,13 +37,15 @@ def _part(name: str, minutes: float, arguments: str) -> Part:
 
 PARTS = (
     _part("cli", 0.2, "cli --repeats 21"),
-    _part("facts-200", 2.8, "facts --hosts 200 --only bare cto pyinfra --repeats 5"),
-    _part("facts-small", 3.8, "facts --hosts 1 50 --repeats 3"),
+    _part("facts-200", 3.6, "facts --hosts 200 --only bare bare-our-cipher cto pyinfra --repeats 5"),
+    _part("facts-small", 4.0, "facts --hosts 1 50 --repeats 3"),
     _part("facts-200-ansible", 2.6, "facts --hosts 200 --only bare cto ansible --repeats 1 --no-warm-up"),
     _part("open", 1.3, "open --repeats 3"),
     _part("noop", 1.2, "noop --hosts 10 50 --only floor cto pyinfra --repeats 3"),
     _part("noop-ansible", 4.5, "noop --hosts 50 --only floor cto ansible --repeats 1"),
     _part("apply", 4.0, "apply --repeats 3"),
+    _part("demo", 1.0, "demo --repeats 5"),
+    _part("lab-200", 1.5, "lab-200 --repeats 3"),
 )
 
 
@@ -86,7 +88,7 @@ def measure(part: Part) -> None:
 def finish(date: str) -> None:
     """The summary of all parts that were measured, and the page's figures made from it."""
     entries = table.summarize(table.read(sorted(FOLDER.glob("*.jsonl"))))
-    file = table.save(entries, ROOT / "benchmarks" / "results" / f"{date}.json")
+    file = table.save(entries, ROOT / "benchmarks" / "results" / f"{date}.json", date=date)
     made = json.loads(file.read_text())
     PAGE.write_text(report.update(PAGE.read_text(), report.figures(made)))
     print(f"wrote {file.relative_to(ROOT)} and the figures of {Path(PAGE).relative_to(ROOT)}")

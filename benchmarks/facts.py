@@ -14,6 +14,7 @@ from benchmarks.rig import PORTS, USER, Rig
 from facts import script
 from facts.registry import machine_facts
 
+OUR_CIPHER = "aes256-gcm@openssh.com"  # what cto and OpenSSH agree on
 PYINFRA_FACTS = (
     "server.Kernel",
     "server.LinuxDistribution",
@@ -169,6 +170,7 @@ def contenders(rig: Rig, kex: str, size: int) -> list[Contender]:
     home, fresh = files.cto_home()
     found = [
         Contender("bare", files.bare, counted(size)),
+        Contender("bare-our-cipher", [*files.bare, "--ciphers", OUR_CIPHER], counted(size)),
         Contender(
             "cto",
             [str(BIN / "cto"), "facts", "gather", "--output", "json"],

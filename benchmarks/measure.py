@@ -75,6 +75,17 @@ def memory(pid: int) -> tuple[float, float]:
     return rss / 1024, anon / 1024
 
 
+def most_memory(pid: int) -> float:
+    """The peaks of resident MiB of a process and what it started, by the kernel, added up."""
+    found = 0
+    for each in _tree(pid):
+        with contextlib.suppress(OSError, IndexError):
+            for line in Path(f"/proc/{each}/status").read_text().splitlines():
+                if line.startswith("VmHWM"):
+                    found += int(line.split()[1])
+    return found / 1024
+
+
 def cpu(pid: int) -> float:
     """Seconds that a process and its children that ended have used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -7,6 +7,7 @@ import platform
 import re
 import statistics
 import subprocess
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from importlib import metadata
@@ -29,6 +30,7 @@ FIGURES = (
     "helper_cpu",
     "lab_cpu",
     "lab_rss_mib",
+    "all_rss_mib",
 )
 Row = dict[str, Any]
 
@@ -156,13 +158,13 @@ def main() -> None:
     entries = summarize(read(options.files))
     print(markdown(entries))
     if options.save:
-        save(entries, options.save)
+        save(entries, options.save, date=time.strftime("%Y-%m-%d"))
 
 
-def save(entries: Sequence[Row], file: Path) -> Path:
-    """The summary with the machine it is of."""
+def save(entries: Sequence[Row], file: Path, *, date: str) -> Path:
+    """The summary with the machine it is of, and the day."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"machine": machine(), "results": entries}, indent=1)
+    text = json.dumps({"date": date, "machine": machine(), "results": entries}, indent=1)
     # One figure a line makes files nobody reads: the small objects stay on one.
     file.write_text(
         re.sub(r"\{\s+([^{}]*?)\s+\}", lambda m: "{" + re.sub(r"\s*\n\s*", " ", m[1]) + "}", text) + "\n"

@@ -15,9 +15,15 @@ from typing import TYPE_CHECKING
 from controller.store import Home, Store
 
 if TYPE_CHECKING:  # heavy: imported where used
+    from controller.app.enrollment.ports import EnrollmentNetwork
+    from controller.app.feed_port import Feeds
+    from controller.app.notify_port import Notifiers
     from controller.app.ports import Clock, Discovery, Images, KubeApi, Manifests, Runner, Ssh, TalosApi
+    from controller.app.registry_port import Registries
+    from controller.app.writing import Writing
     from controller.store import StoreQueries
     from roles.secrets import SecretsBundle
+    from web.backend import Backend
 
 
 def new_id() -> str:
@@ -54,6 +60,37 @@ class Wiring:
         from controller.store import StoreQueries
 
         return StoreQueries(self.home)
+
+    @cached_property
+    def writing(self) -> "Writing":
+        from controller.app.writing import Writing
+
+        return Writing(lambda: open_services(self.home.root))
+
+    @cached_property
+    def backend(self) -> "Backend":
+        """What the pages are made over."""
+        from controller.app.calendar_desk import CalendarDesk
+        from controller.app.orders_desk import EnrollmentDesk, RolloutDesk
+        from controller.app.people import People
+        from controller.app.updates_desk import UpdatesDesk
+        from controller.app.upkeep_desk import UpkeepDesk
+        from controller.store.records import StoreRecords
+        from web.backend import Backend
+        from web.shared import shared
+
+        now = self.clock.now
+        return Backend(
+            queries=shared(self.queries, now=now, monotonic=self.clock.monotonic),
+            records=StoreRecords(self.home, self.queries),
+            access=People(self.queries, self.writing, now=now),
+            clock=now,
+            calendar=CalendarDesk(self.queries, self.writing, now=now, synchronized=self.clock_synchronized),
+            enrolling=EnrollmentDesk(self.writing),
+            rollouts=RolloutDesk(self.writing),
+            updates=UpdatesDesk(self.writing),
+            upkeep=UpkeepDesk(self.writing),
+        )
 
     @cached_property
     def ssh_public_key(self) -> str:
@@ -112,6 +149,30 @@ class Wiring:
             self.home.manifests, self.store, mirror=Path(mirror).absolute() if mirror else None
         )
 
+    @cached_property
+    def feeds(self) -> "Feeds":
+        from controller.adapters.feed import TufFeeds
+
+        return TufFeeds(self.home.updates)
+
+    @cached_property
+    def registries(self) -> "Registries":
+        from controller.adapters.registry import OciRegistries
+
+        return OciRegistries(os.environ.get("CTO_REGISTRY_LOGIN", ""))
+
+    @cached_property
+    def notifiers(self) -> "Notifiers":
+        from controller.adapters.notifiers import Registry
+
+        return Registry()
+
+    @cached_property
+    def enrollment(self) -> "EnrollmentNetwork":
+        from controller.adapters.herald import EnrollNetwork
+
+        return EnrollNetwork(self.clock)
+
     def made(self, name: str) -> bool:
         """Whether a part was built (so that closing builds nothing)."""
         return name in self.__dict__
@@ -124,7 +185,7 @@ class Wiring:
                 del self.__dict__[name]
 
     def close(self) -> None:
-        for name in ("queries", "store"):
+        for name in ("writing", "queries", "store"):
             if self.made(name):
                 self.__dict__[name].close()
                 del self.__dict__[name]

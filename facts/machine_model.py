@@ -87,6 +87,7 @@ class HardwareNic:
     speed: int = 0  # Mbit/s, 0 = unknown
     driver: str = ""
     addresses: tuple[str, ...] = ()  # with prefix length
+    slot: str = ""  # PCI address; "" where it is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,8 @@ def _nics(facts: Facts) -> tuple[HardwareNic, ...]:
     for nic in seen.items if seen else ():
         link = by_name.get(nic.name, links.Link(nic.name, hardware=not nic.kind))
         if link.hardware:
-            found.append(HardwareNic(nic.name, nic.mac, link.carrier, link.speed, link.driver, nic.addresses))
+            known_as = (nic.name, nic.mac, link.carrier, link.speed, link.driver, nic.addresses, link.slot)
+            found.append(HardwareNic(*known_as))
     return tuple(found)
 
 

@@ -2,7 +2,8 @@
 when a window opens is computed elsewhere.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 Weekday = str  # "Mon" … "Sun"
@@ -49,6 +50,10 @@ class UpdatePolicy:
     approval: str  # none, first-wave, each-wave
     expected_minutes: int = 20  # of work on one node, until enough of it was measured
     reserve_minutes: int = 15  # kept free at the end of a window to undo that work
+    accept_downtime: bool = False  # of clusters with one control plane
+    force_drain: bool = False  # go on at the drain's deadline with what is left on the node
+    max_parallel: int = 50  # clusters at a time
+    timing: Mapping[str, float] = field(default_factory=dict)  # seconds, where the defaults don't fit
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from inventory import versions
 from inventory.bootstrap import conflicts
+from inventory.crosscheck_hardware import twins
 from inventory.crosscheck_platform import platform
 from inventory.declared import Problems
 from inventory.delivery import FIRST_METAL_ISO
@@ -248,8 +249,11 @@ def _shared_addresses(effective: Effective) -> Iterator[Finding]:
 
 
 def _declared(node: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Without those that only say which card a bond's member is."""
     found = node.get("settings", {}).get("network", {}).get("interfaces", [])
-    return [item for item in found if isinstance(item, dict)]
+    items = [item for item in found if isinstance(item, dict)]
+    members = {member for item in items for member in item.get("bond", ())}
+    return [item for item in items if item["name"] not in members or item.keys() != {"name", "match"}]
 
 
 def _by_dhcp(item: Mapping[str, Any]) -> bool:
@@ -280,4 +284,5 @@ CHECKS: tuple[Callable[[Effective], Iterator[Finding]], ...] = (
     _shared_addresses,
     platform,
     lambda effective: conflicts(effective.nodes),
+    lambda effective: twins(effective.nodes),
 )

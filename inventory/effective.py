@@ -148,6 +148,9 @@ def _node(name: str, site: str, tree: Tree) -> f.Node:
         host_key=tree.get("hostKey", ""),
         talos_address=tree.get("talosAddress", ""),
         labels=tree.get("labels", {}),
+        hardware={
+            "tpm_ek" if key == "tpmEk" else key: value for key, value in tree.get("hardware", {}).items()
+        },
         node_class=tree.get("nodeClass", ""),
         hardware_profile=tree.get("hardwareProfile", ""),
         disk=f.Disk(disk.get("path", ""), disk.get("serial", ""), disk.get("wwid", ""), disk["wipe"]),

@@ -54,6 +54,12 @@ class Problem:
         return f"{self.file}:{self.line}:{at} {self.what}\n  → {self.fix}"
 
 
+class UnknownName(OperatorError):
+    """There is nothing of this name (or nothing that they may see)."""
+
+    slug = "unknown-name"
+
+
 class BusyError(FleetError):
     """Another engine holds this controller."""
 

@@ -57,6 +57,8 @@ class Node:
     host_key: str = ""  # OpenSSH public key line, if the site file pins it
     talos_address: str = ""  # "" = same as address (DHCP with the same lease)
     labels: Mapping[str, str] = field(default_factory=dict)
+    # which machine it is: serial, uuid, mac, tpm_ek; for enrolment
+    hardware: Mapping[str, str] = field(default_factory=dict)
     node_class: str = ""
     hardware_profile: str = ""  # "" = matched from facts
     disk: Disk = field(default_factory=Disk)

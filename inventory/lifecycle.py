@@ -89,6 +89,22 @@ CLUSTER_TRANSITIONS: tuple[Transition, ...] = (
     ),
 )
 
+_STARTED = (ClusterState.BOOTSTRAPPED, ClusterState.ACCESSIBLE, ClusterState.READY)
+_RECOVER = "recover etcd from a snapshot"
+# What may be done to a cluster whose etcd runs. It stays where it is, or is verified again.
+CLUSTER_ACTS: tuple[Transition, ...] = (
+    *(Transition("drain-node", s, s, "cordon and drain a node that leaves", 60, True) for s in _STARTED),
+    *(Transition("remove-member", s, s, "take a member out of etcd", 30, True) for s in _STARTED),
+    *(Transition("forget-node", s, s, "take a node out of Kubernetes", 5, True) for s in _STARTED),
+    *(Transition("move-endpoint", s, s, "move the Kubernetes endpoint", 60, True) for s in _STARTED),
+    Transition(
+        "raise-replicas", ClusterState.READY, ClusterState.READY, "raise Longhorn's replicas", 5, True
+    ),
+    Transition("recover", ClusterState.BOOTSTRAPPED, ClusterState.BOOTSTRAPPED, _RECOVER, 300, True),
+    Transition("recover", ClusterState.ACCESSIBLE, ClusterState.ACCESSIBLE, _RECOVER, 300, True),
+    Transition("recover", ClusterState.READY, ClusterState.ACCESSIBLE, _RECOVER, 300, True),
+)
+
 # The order in which a new machine goes through its life; `reconfigure` and `reset` stand aside.
 INSTALL_PATH: tuple[Transition, ...] = NODE_TRANSITIONS[1:10]
 RECONFIGURE_PATH: tuple[Transition, ...] = (NODE_TRANSITIONS[10], NODE_TRANSITIONS[9])
@@ -98,7 +114,7 @@ SETTINGS_PATH: tuple[Transition, ...] = NODE_TRANSITIONS[-1:]
 KILL_POINTS: tuple[str, ...] = ("before_intent", "after_intent", "after_effect", "after_observe")
 
 _NODE = {(t.source, t.step): t for t in NODE_TRANSITIONS}
-_CLUSTER = {(t.source, t.step): t for t in CLUSTER_TRANSITIONS}
+_CLUSTER = {(t.source, t.step): t for t in (*CLUSTER_TRANSITIONS, *CLUSTER_ACTS)}
 
 
 def advance(state: NodeState, step: str) -> NodeState:

@@ -66,6 +66,13 @@ def normalize(line: str) -> str:
     return parse_public_key(line).line
 
 
+def line_of_blob(blob: bytes) -> str:
+    """The line of a key in its wire form. Raises OperatorError for what is no good key."""
+    fields = _strings(blob)
+    kind = fields[0].decode("ascii", "replace") if fields else ""
+    return parse_public_key(f"{kind or 'nothing'} {base64.b64encode(blob).decode('ascii')}").line
+
+
 def fingerprint(line: str) -> str:
     """SHA256:… of a public key line."""
     return parse_public_key(line).fingerprint

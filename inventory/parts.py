@@ -8,7 +8,9 @@ from pydantic import Field, model_validator
 
 from inventory import values as v
 from inventory.bootstrap import BootstrapFields
+from inventory.machine_ids import HardwareFields
 from inventory.model import Model
+from inventory.nic_match import InterfaceMatch, check
 from inventory.platform import ArgocdFields, CiliumFields
 
 
@@ -80,6 +82,10 @@ class Interface(Model):
         description="Interface name; of a VLAN, the parent's with a dot and the id.",
         examples=["enp1s0", "bond0.100"],
     )
+    match: InterfaceMatch | None = Field(
+        default=None,
+        description="Which card it is, if not by its kernel name; `name` is then yours to choose.",
+    )
     dhcp: bool | None = Field(
         default=None, description="Take the address from DHCP. Default: if no addresses are given."
     )
@@ -116,6 +122,7 @@ class Interface(Model):
             v.refuse("parent without vlan", "write the VLAN's id as vlan, or remove parent")
         if self.gateway and not self.addresses:
             v.refuse("a gateway without addresses", "add addresses, or remove it: DHCP gives its own")
+        check(self.name, bool(self.bond or self.vlan), self.match)
         return self
 
 
@@ -133,6 +140,11 @@ class NodeSettings(Model):
     registry_mirrors: dict[v.Registry, Annotated[list[v.Url], Field(min_length=1)]] | None = Field(
         default=None, description="Image registry → mirrors, tried in order."
     )
+    registry_cas: dict[v.RegistryHost, v.Certificate] | None = Field(
+        default=None,
+        alias="registryCAs",
+        description="Host (and port) of a registry or mirror → the authority of its certificate, as PEM.",
+    )
     proxy: ProxySettings | None = Field(default=None, description="Proxies for outgoing connections.")
     sysctls: dict[v.SysctlKey, v.SysctlValue] | None = Field(default=None, description="Kernel settings.")
     kernel_modules: list[KernelModule] | None = Field(default=None, description="Kernel modules to load.")
@@ -143,7 +155,10 @@ class NodeSettings(Model):
         default=None, description="Taints of the Kubernetes node: key → `value:Effect`."
     )
     longhorn: bool | None = Field(default=None, description="Prepare the node for Longhorn storage.")
-    nvidia: bool | None = Field(default=None, description="Prepare the node for NVIDIA GPUs.")
+    nvidia: bool | Literal["production", "lts"] | None = Field(
+        default=None,
+        description="Prepare the node for NVIDIA GPUs; with which branch of the driver: production.",
+    )
     network: NetworkSettings | None = Field(default=None, description="Network interfaces.")
 
 
@@ -196,6 +211,9 @@ class OwnFields(LayerFields):
 
     address: v.Address | None = Field(default=None, description="Where the bootstrap environment answers.")
     host_key: v.HostKey | None = Field(default=None, description="Pinned SSH host key, as in a `.pub` file.")
+    hardware: HardwareFields | None = Field(
+        default=None, description="Which machine it is, for enrolment to know it by."
+    )
     talos_address: v.Address | None = Field(
         default=None, description="Where Talos answers, if that is another address."
     )
@@ -209,6 +227,15 @@ class NodeSpec(OwnFields):
 
 class InlineNode(NodeSpec):
     name: v.Name = Field(description="Unique in the fleet; becomes the host name.", examples=["berlin-cp-1"])
+
+
+class EtcdSnapshotFields(Model):
+    every_hours: Annotated[int, Field(ge=0, le=168)] | None = Field(
+        default=None, description="Hours between two snapshots while `cto serve` runs; 0: none. Default: 12."
+    )
+    keep: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="How many of them are kept. Default: 14."
+    )
 
 
 class ClusterFields(Model):
@@ -239,6 +266,9 @@ class ClusterFields(Model):
         examples=["10.0.0.10"],
     )
     discovery: bool | None = Field(default=None, description="Use Talos cluster discovery; off for air gaps.")
+    etcd_snapshots: EtcdSnapshotFields | None = Field(
+        default=None, description="How often etcd is saved, and how many snapshots are kept."
+    )
     cert_sans: list[v.Host] | None = Field(
         default=None,
         alias="certSANs",

@@ -19,7 +19,7 @@ from inventory.findings import suggest
 from inventory.fitting import needed_minutes, unfit_sites
 from inventory.fleet import Fleet
 from inventory.model import SiteSelector
-from inventory.overlay import Origin, find_path
+from inventory.overlay import ACCUMULATE, Origin, find_path
 
 S = TypeVar(
     "S", bound="maintenance_window.MaintenanceWindow | blackout.Blackout | update_policy.UpdatePolicy"
@@ -65,6 +65,17 @@ class Resolved:
         if keys is None:
             raise OperatorError(f"{group}/{name} has no {dotted!r}", fix=_near(trees[group][name], dotted))
         return stack.explain(keys) or (Origin(BUILT_IN, None),)
+
+    def patches(self, node: str) -> tuple[Origin, ...]:
+        """A node's patches in the order in which they apply, each with the layer and line that says it."""
+        found: list[Origin] = []
+        for layer in self._effective.stacks["nodes"][node].layers:
+            said = layer.get((ACCUMULATE,))
+            if said is None:  # null: what lies below is dropped
+                found.clear()
+            elif isinstance(said, list):
+                found += [layer.origin((ACCUMULATE, at), patch) for at, patch in enumerate(said)]
+        return tuple(found)
 
 
 def load_files(texts: Mapping[str, str]) -> Resolved:

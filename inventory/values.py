@@ -14,15 +14,19 @@ from pydantic_core import PydanticCustomError
 
 from inventory import openssh, versions
 from inventory.errors import OperatorError
+from inventory.reach import HOST as _HOST
+from inventory.reach import USER as _USER
+from inventory.reach import parse_jump
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _LABEL_KEY = re.compile(
     r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 )
 _VERSION = re.compile(r"1\.(0|[1-9][0-9]?)\.(0|[1-9][0-9]{0,2})(-(alpha|beta|rc)\.[0-9]{1,2})?")
-_USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
+_CERTIFICATE = re.compile(
+    r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]{64,16384}\n-----END CERTIFICATE-----"
+)
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 _SYSCTL = re.compile(r"[a-z0-9_]+([./][A-Za-z0-9_*-]+)+")
 _EXTENSION = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)+")
@@ -156,11 +160,10 @@ def _host_key(value: str) -> str:
 
 
 def _jump(value: str) -> str:
-    user, at, rest = value.partition("@")
-    host, colon, port = rest.partition(":")
-    port_ok = not colon or (port.isdigit() and 0 < int(port) < 65536)
-    if not at or not _USER.fullmatch(user) or not (_HOST.fullmatch(host) or ip_or_none(host)) or not port_ok:
-        refuse(f"{quote(value)} is not a jump host", "write user@host or user@host:port")
+    try:
+        parse_jump(value)
+    except OperatorError as error:
+        refuse(f"{quote(value)} is not a jump host", error.fix)
     return value
 
 
@@ -184,6 +187,14 @@ def _registry(value: str) -> str:
             f"{quote(value)} is not an image registry",
             "write its host, such as docker.io, or * for all others",
         )
+    return value
+
+
+def _certificate(value: str) -> str:
+    """The shape only; what is in it is read when it is used."""
+    if not _CERTIFICATE.fullmatch(value.strip()):
+        fix = "write its PEM text below a `|`, from BEGIN CERTIFICATE to END CERTIFICATE, and no key"
+        refuse("this is not one certificate", fix)
     return value
 
 
@@ -248,6 +259,10 @@ HostKey = Annotated[str, *checked(_host_key, "ssh-ed25519 AAAAC3Nza…")]
 TalosVersion = Annotated[str, *checked(_talos, "1.13.9", _VERSION)]
 KubernetesVersion = Annotated[str, *checked(_kubernetes, "1.36.3", _VERSION)]
 Registry = Annotated[str, AfterValidator(_registry)]
+RegistryHost = Annotated[
+    Registry, matching(re.compile(r"[^*]+"), "one registry", "name each host of its own, such as mirror:5000")
+]
+Certificate = Annotated[str, *checked(_certificate, "-----BEGIN CERTIFICATE-----…")]
 Url = Annotated[str, *checked(_url, "https://mirror.example.com")]
 Factory = Annotated[str, *checked(_factory, "https://mirror.example.com")]
 ImageUrl = Annotated[str, *checked(_image_url, "https://factory.talos.dev/…/metal-amd64.raw.zst")]

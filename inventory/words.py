@@ -13,6 +13,7 @@ from inventory.openssh import parse_public_key
 
 LABEL = "KEY"
 _DOMAIN = b"cto-hostkey-words-v1"
+_LABELS = ("key", "enroll")  # in small letters
 _WORDS, _BITS = 6, 11
 
 
@@ -34,21 +35,24 @@ def encode(digest: bytes) -> tuple[str, ...]:
 
 
 def same_words(a: str, b: str) -> bool:
-    """Are these the same six words? Case, spaces, punctuation and the label do not matter.
+    """Are these the same six words? Case, spaces and punctuation do not matter, nor a label left out.
 
-    Anything but exactly six words of the list is never the same as anything.
+    Anything but exactly six words of the list is never the same as anything, and words of a host key are
+    not those of an enrolment.
     """
-    first, second = _normal(a), _normal(b)
-    return first is not None and first == second
+    (label, first), (other, second) = _normal(a), _normal(b)
+    return bool(first) and first == second and (not label or not other or label == other)
 
 
-def _normal(text: str) -> tuple[str, ...] | None:
+def _normal(text: str) -> tuple[str, tuple[str, ...]]:
+    """(label, six words), each empty if there is none."""
     words = tuple(re.findall(r"[a-z]+", text.casefold()))
-    # "key" is a word of the list too, so it is the label only where a seventh word stands.
-    if len(words) == _WORDS + 1 and words[0] == LABEL.casefold():
-        words = words[1:]
+    label = ""
+    # Both labels are words of the list too, so they are labels only where a seventh word stands.
+    if len(words) == _WORDS + 1 and words[0] in _LABELS:
+        label, words = words[0], words[1:]
     known = set(wordlist())
-    return words if len(words) == _WORDS and all(word in known for word in words) else None
+    return label, words if len(words) == _WORDS and all(word in known for word in words) else ()
 
 
 @cache

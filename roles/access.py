@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from inventory.errors import RefusedError
+from roles.authorities import trusted
 from roles.pki import KeyPair, RandomBytes, issue_client, load_key, new_ecdsa_key, new_ed25519_key
 from roles.secrets import SecretsBundle, b64
 from roles.yaml_text import dump
@@ -33,7 +34,7 @@ ROLES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ClientIdentity:
-    """Mutual TLS for the Talos API, PEM: who signs the nodes, and who we are."""
+    """Mutual TLS for the Talos API, PEM: who may sign the nodes (in a rotation, several), and who we are."""
 
     ca: str
     crt: str
@@ -48,13 +49,14 @@ def mint_identity(
     lifetime: timedelta = MAX_JOB_LIFETIME,
     random_bytes: RandomBytes,
 ) -> ClientIdentity:
-    """An identity for one job, for an hour at most."""
-    if lifetime > MAX_JOB_LIFETIME:
+    """An identity for one job; from its first moment, which lies a little back, it lives an hour at most."""
+    if not _CLOCK_MARGIN < lifetime <= MAX_JOB_LIFETIME:
         raise RefusedError(
-            "an identity for a job lives an hour at most", fix="mint a new one when it expires"
+            "an identity for a job lives an hour at most, and more than five minutes",
+            fix="mint a new one when it expires",
         )
-    pair = _talos_client(bundle, roles, now, lifetime, random_bytes)
-    return ClientIdentity(bundle.os.crt, pair.crt, pair.key)
+    pair = _talos_client(bundle, roles, now, lifetime - _CLOCK_MARGIN, random_bytes)
+    return ClientIdentity(trusted(bundle.os.crt, bundle.accepted.os), pair.crt, pair.key)
 
 
 def talosconfig(
@@ -72,7 +74,8 @@ def talosconfig(
     entry: dict[str, object] = {"endpoints": list(endpoints)}
     if nodes:
         entry["nodes"] = list(nodes)
-    entry |= {"ca": b64(bundle.os.crt), "crt": b64(pair.crt), "key": b64(pair.key)}
+    authorities = trusted(bundle.os.crt, bundle.accepted.os)
+    entry |= {"ca": b64(authorities), "crt": b64(pair.crt), "key": b64(pair.key)}
     return dump({"context": context, "contexts": {context: entry}})
 
 
@@ -96,7 +99,8 @@ def kubeconfig(
         not_after=now + lifetime,
         random_bytes=random_bytes,
     )
-    server = {"server": endpoint, "certificate-authority-data": b64(bundle.k8s.crt)}
+    authorities = trusted(bundle.k8s.crt, bundle.accepted.k8s)
+    server = {"server": endpoint, "certificate-authority-data": b64(authorities)}
     client = {"client-certificate-data": b64(pair.crt), "client-key-data": b64(pair.key)}
     return dump(
         {

@@ -1,7 +1,8 @@
-"""Looks over a machine configuration for one Talos minor: documents, kinds, role, who may hold which key.
+"""Looks over a machine configuration for one Talos minor: documents, kinds, keys at every depth, role, who
+may hold which secret.
 
-Talos itself is the judge. Not looked at here: the fields inside sections and documents, whether the disk
-exists, whether addresses fit the network. Those show when a node is given the text with a dry run.
+Talos itself is the judge. Not looked at here: the values of fields, whether the disk exists, whether
+addresses fit the network. Those show when a node is given the text with a dry run.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,36 +10,12 @@ from typing import Any
 
 import yaml
 
+from roles.config_known import kinds, unknown_keys
 from roles.config_moved import MOVED, moved_fields
 from roles.talos_version import Contract
 
-NOT_JUDGED = "the fields inside sections and documents, the install disk, the network"
+NOT_JUDGED = "the values of fields, the install disk, the network"
 
-# Kind → the first minor that knows it (Talos config/types, minors 1.8 to 1.14).
-_BY_MINOR: Mapping[int, str] = {
-    8: "EventSinkConfig ExtensionServiceConfig KmsgLogConfig KubeSpanEndpointsConfig "
-    "NetworkDefaultActionConfig NetworkRuleConfig SideroLinkConfig TrustedRootsConfig "
-    "VolumeConfig WatchdogTimerConfig",
-    10: "EthernetConfig PCIDriverRebindConfig UserVolumeConfig",
-    11: "ExistingVolumeConfig RawVolumeConfig SwapVolumeConfig ZswapConfig",
-    12: "BondConfig BridgeConfig DHCPv4Config DHCPv6Config DummyLinkConfig HCloudVIPConfig HostnameConfig "
-    "Layer2VIPConfig LinkAliasConfig LinkConfig OOMConfig RegistryAuthConfig RegistryMirrorConfig "
-    "RegistryTLSConfig ResolverConfig StaticHostConfig TimeSyncConfig VLANConfig WireguardConfig",
-    13: "BlackholeRouteConfig EnvironmentConfig ExternalVolumeConfig ImageVerificationConfig KubeSpanConfig "
-    "RoutingRuleConfig TCPProbeConfig VRFConfig",
-    14: "BGPInstanceConfig CRIBaseRuntimeSpecConfig CRICustomizationConfig ContainerConfig "
-    "DiscoveryIdentityConfig DiscoveryServiceConfig EtcFileConfig FilesystemScrubConfig "
-    "FilesystemTrimConfig HTTPProbeConfig ImageCacheConfig KernelModuleConfig KubeAPIServerCAConfig "
-    "KubeAPIServerConfig KubeAdmissionControlConfig KubeAggregatorCAConfig KubeAuditPolicyConfig "
-    "KubeAuthenticationConfig KubeAuthorizerConfig KubeClusterConfig KubeControllerManagerConfig "
-    "KubeCoreDNSConfig KubeCredentialProviderConfig KubeEtcdEncryptionConfig "
-    "KubeExternalManifestConfig KubeFlannelCNIConfig KubeInlineManifestConfig KubeNetworkConfig "
-    "KubeNodeConfig KubePrismConfig KubeProxyConfig KubeSchedulerConfig KubeServiceAccountConfig "
-    "KubeStaticPodConfig KubeTalosAPIAccessConfig KubeletConfig LVMLogicalVolumeConfig "
-    "LVMVolumeGroupConfig RAIDArrayConfig SecurityProfileConfig SysctlConfig SysfsConfig "
-    "UdevRulesConfig UnattendedInstallConfig VethConfig",
-}
-KINDS: Mapping[str, int] = {kind: minor for minor, kinds in _BY_MINOR.items() for kind in kinds.split()}
 _NEEDED = ("KubeClusterConfig", "KubeNetworkConfig", "KubeletConfig", "KubeAPIServerCAConfig")
 # Talos config/types, ControlplaneOnlyDocument
 _CONTROL_PLANE_ONLY = frozenset(
@@ -60,7 +37,6 @@ _CONTROL_PLANE_ONLY = frozenset(
     }
 )
 _ETCD_KEY = "cluster.etcd.ca.key"
-_TOP = frozenset({"version", "machine", "cluster", "debug", "persist"})
 
 
 def problems(text: str, contract: Contract) -> list[str]:
@@ -73,7 +49,7 @@ def problems(text: str, contract: Contract) -> list[str]:
     if not all(isinstance(document, dict) for document in documents):
         return ["a document is not a map"]
     mains = [document for document in documents if "kind" not in document]
-    found = list(_documents(documents, contract))
+    found = [*_documents(documents, contract), *_keys_unknown(documents, contract)]
     if len(mains) != 1:
         return [*found, f"there are {len(mains)} main documents (without kind); there must be one"]
     judge = _split if contract.kubernetes_documents else _main
@@ -88,20 +64,27 @@ def _documents(documents: list[dict[str, Any]], contract: Contract) -> Iterator[
         kind, name = str(document["kind"]), str(document.get("name", ""))
         if document.get("apiVersion") != "v1alpha1":
             yield f"{kind} has not apiVersion: v1alpha1"
-        if kind not in KINDS:
+        since = kinds().get(kind)
+        if since is None:
             yield f"no Talos from 1.8 to 1.14 knows the kind {kind}"
-        elif KINDS[kind] > contract.number:
-            yield f"Talos {contract.minor} does not know the kind {kind}, which came with 1.{KINDS[kind]}"
+        elif since > contract.number:
+            yield f"Talos {contract.minor} does not know the kind {kind}, which came with 1.{since}"
         if (kind, name) in seen:
             yield f"there are two documents {kind} {name}".rstrip()
         seen.add((kind, name))
+
+
+def _keys_unknown(documents: list[dict[str, Any]], contract: Contract) -> Iterator[str]:
+    for document in documents:
+        for unknown in unknown_keys(document, contract.number):
+            why = f"; {unknown.why}" if unknown.why else ""
+            yield f"{unknown.path}: Talos {contract.minor} knows no such key{why}"
 
 
 def _common(main: Mapping[str, Any]) -> Iterator[str]:
     """What the main document must say for any Talos."""
     if main.get("version") != "v1alpha1":
         yield "the main document has not version: v1alpha1"
-    yield from (f"the main document has an unknown key {key}" for key in main if key not in _TOP)
     kind = _at(main, "machine", "type")
     if kind not in {"controlplane", "worker"}:
         yield "machine.type is neither controlplane nor worker"

@@ -7,6 +7,7 @@ Control planes carry the cluster's keys; workers get its id, its tokens and the 
 from typing import Any
 
 from roles import platform
+from roles.authorities import legacy_field
 from roles.config_input import DNS_DOMAIN, ConfigInput
 from roles.pki import KeyPair
 from roles.secrets import b64
@@ -44,6 +45,7 @@ def cluster_section(source: ConfigInput) -> dict[str, Any]:
         "network": _network(source),
         "token": bundle.bootstrap_token,
         "ca": _pair(bundle.k8s) if control_plane else {"crt": b64(bundle.k8s.crt), "key": ""},
+        **legacy_field(bundle.accepted.k8s),
         "discovery": _discovery(source),
     }
     return section | (_control_plane(source) if control_plane else {})

@@ -53,6 +53,8 @@ def _time(source: ConfigInput) -> Iterator[Document]:
 def _others(source: ConfigInput) -> Iterator[Document]:
     for registry, mirrors in (source.settings.get("registryMirrors") or {}).items():
         yield _document("RegistryMirrorConfig", name=registry, endpoints=[{"url": url} for url in mirrors])
+    for host, pem in source.registry_cas.items():
+        yield _document("RegistryTLSConfig", name=host, ca=pem)
     variables = proxy_variables(source)
     if variables and source.contract.environment_document:
         yield _document("EnvironmentConfig", variables=variables)

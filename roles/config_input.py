@@ -6,10 +6,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from facts.hardware import Profile
+from facts.machine_model import HardwareNic
 from inventory.errors import OperatorError
 from inventory.fleet import Cluster, Node
 from roles.features import Feature, wanted
 from roles.network import Link, links
+from roles.pki import normal
 from roles.platform import InlineManifest
 from roles.secrets import SecretsBundle
 from roles.spec import RoleSpec
@@ -33,6 +35,7 @@ class ConfigInput:
     threads: int
     profile: Profile | None = None
     manifests: tuple[InlineManifest, ...] = ()
+    nics: tuple[HardwareNic, ...] = ()
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -78,7 +81,15 @@ class ConfigInput:
     @property
     def links(self) -> tuple[Link, ...]:
         shared = self.vip if self.role.control_plane else ""
-        return links(self.settings, shared, where=f"node {self.node.name}")
+        where, address = f"node {self.node.name}", self.node.address or self.talos_address
+        return links(self.settings, shared, where, nics=self.nics, address=address)
+
+    @property
+    def registry_cas(self) -> Mapping[str, str]:
+        """Host of a registry → the authority of its certificate, PEM; read, so that none is broken."""
+        said = self.settings.get("registryCAs") or {}
+        where = f"node {self.node.name}: settings.registryCAs"
+        return {str(host): normal(pem, f"{where}: {host}") for host, pem in said.items()}
 
     @property
     def cert_sans(self) -> tuple[str, ...]:

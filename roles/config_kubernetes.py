@@ -32,11 +32,7 @@ def kubernetes_documents(source: ConfigInput) -> Iterator[dict[str, Any]]:
         podSubnets=[source.pod_cidr],
         serviceSubnets=[source.service_cidr],
     )
-    k8s = source.bundle.k8s
-    yield _document(
-        "KubeAPIServerCAConfig",
-        **({"issuingCA": _pair(k8s)} if source.role.control_plane else {"acceptedCAs": [k8s.crt]}),
-    )
+    yield _document("KubeAPIServerCAConfig", **_authorities(source))
     yield _document("KubePrismConfig", port=KUBEPRISM_PORT)
     if source.role.control_plane:
         yield from _secrets(source)
@@ -71,9 +67,19 @@ def _kubelet(source: ConfigInput) -> dict[str, Any]:
     )
 
 
+def _authorities(source: ConfigInput) -> dict[str, Any]:
+    """A worker accepts the one that issues; it gets no key."""
+    k8s, others = source.bundle.k8s, list(source.bundle.accepted.k8s)
+    if source.role.control_plane:
+        return {"issuingCA": _pair(k8s), **({"acceptedCAs": others} if others else {})}
+    return {"acceptedCAs": [k8s.crt, *others]}
+
+
 def _secrets(source: ConfigInput) -> Iterator[dict[str, Any]]:
     bundle = source.bundle
-    yield _document("KubeAggregatorCAConfig", issuingCA=_pair(bundle.k8s_aggregator))
+    others = list(bundle.accepted.k8s_aggregator)
+    accepted = {"acceptedCAs": others} if others else {}
+    yield _document("KubeAggregatorCAConfig", issuingCA=_pair(bundle.k8s_aggregator), **accepted)
     # The names are those that Talos gave the keys before: what etcd holds says which key opens it.
     keys = (("secretbox", "key2", bundle.secretbox_secret), ("aescbc", "key1", bundle.aescbc_secret))
     providers = [{kind: {"keys": [{"name": name, "secret": key}]}} for kind, name, key in keys if key]

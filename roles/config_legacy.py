@@ -5,6 +5,7 @@ from typing import Any
 from inventory.errors import RefusedError
 from roles.config_input import ConfigInput
 from roles.config_links import legacy_interfaces
+from roles.secrets import b64
 
 
 def legacy_fields(source: ConfigInput) -> dict[str, Any]:
@@ -22,7 +23,7 @@ def _network(source: ConfigInput) -> dict[str, Any]:
             fix="use Talos 1.9 or later, or remove settings.searchDomains",
         )
     fields = {
-        "interfaces": legacy_interfaces(source.links),
+        "interfaces": legacy_interfaces(source.links, source.contract.number, f"node {source.node.name}"),
         "nameservers": list(settings.get("nameservers") or ()),
         "searchDomains": domains,
     }
@@ -38,4 +39,9 @@ def _time(source: ConfigInput) -> dict[str, Any]:
 
 def _registries(source: ConfigInput) -> dict[str, Any]:
     mirrors = source.settings.get("registryMirrors") or {}
-    return {"mirrors": {name: {"endpoints": list(urls)} for name, urls in mirrors.items()}} if mirrors else {}
+    trusted = {host: {"tls": {"ca": b64(pem)}} for host, pem in source.registry_cas.items()}
+    fields = {
+        "mirrors": {name: {"endpoints": list(urls)} for name, urls in mirrors.items()},
+        "config": trusted,
+    }
+    return {key: value for key, value in fields.items() if value}

@@ -7,6 +7,7 @@ A worker never gets a CA key: whoever takes one worker must not own the cluster 
 from collections.abc import Mapping
 from typing import Any
 
+from roles.authorities import legacy_field
 from roles.config_documents import proxy_variables
 from roles.config_input import ConfigInput
 from roles.config_legacy import legacy_fields
@@ -24,6 +25,7 @@ def machine_section(source: ConfigInput) -> dict[str, Any]:
         "type": source.role.talos_type,
         "token": source.bundle.trustd_token,
         "ca": {"crt": b64(source.bundle.os.crt), "key": b64(source.bundle.os.key) if control_plane else ""},
+        **legacy_field(source.bundle.accepted.os),
         "certSANs": _cert_sans(source),
     }
     contract = source.contract
@@ -87,7 +89,7 @@ def sysctls(source: ConfigInput) -> dict[str, str]:
     """The profile's, then the features', then the site file's, which has the last word."""
     result: dict[str, str] = dict(source.profile.sysctls) if source.profile else {}
     for feature in source.features:
-        result |= feature.sysctls
+        result |= feature.sysctls if source.contract.number <= feature.sysctls_until else {}
     return result | {key: str(value) for key, value in (source.settings.get("sysctls") or {}).items()}
 
 

@@ -14,13 +14,31 @@ class Feature:
     extensions: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    sysctls_until: int = 99  # the last Talos minor that needs them
     mounts: tuple[Mapping[str, Any], ...] = ()  # kubelet.extraMounts, up to Talos 1.13
     volumes: tuple[str, ...] = ()  # in their place from 1.14 on: folders of /var, mounted at /var/mnt/<name>
 
 
-FEATURES: Mapping[str, Feature] = {
+def _nvidia(branch: str) -> Feature:
+    """The open kernel modules and what runs on them, of one branch of NVIDIA's driver: both have these names
+    since Talos 1.8. Up to 1.12 containers get at the cards by a program in the kernel that a hardened JIT
+    refuses (docs.siderolabs.com, NVIDIA GPU).
+    """
+    return Feature(
+        extensions=(
+            f"siderolabs/nvidia-open-gpu-kernel-modules-{branch}",
+            f"siderolabs/nvidia-container-toolkit-{branch}",
+        ),
+        modules=("nvidia", "nvidia_uvm", "nvidia_drm", "nvidia_modeset"),
+        sysctls={"net.core.bpf_jit_harden": "1"},
+        sysctls_until=12,
+    )
+
+
+# (switch, value): what it needs; true is the usual value of its switch.
+FEATURES: Mapping[tuple[str, Any], Feature] = {
     # Longhorn's V1 engine mounts over iSCSI; the kubelet must see its data directory.
-    "longhorn": Feature(
+    ("longhorn", True): Feature(
         extensions=("siderolabs/iscsi-tools", "siderolabs/util-linux-tools"),
         mounts=(
             {
@@ -32,20 +50,15 @@ FEATURES: Mapping[str, Feature] = {
         ),
         volumes=("longhorn",),
     ),
-    "nvidia": Feature(
-        extensions=(
-            "siderolabs/nvidia-open-gpu-kernel-modules-production",
-            "siderolabs/nvidia-container-toolkit-production",
-        ),
-        modules=("nvidia", "nvidia_uvm", "nvidia_drm", "nvidia_modeset"),
-        sysctls={"net.core.bpf_jit_harden": "1"},
-    ),
+    ("nvidia", True): _nvidia("production"),
+    ("nvidia", "production"): _nvidia("production"),
+    ("nvidia", "lts"): _nvidia("lts"),
 }
 
 
 def wanted(settings: Mapping[str, Any]) -> tuple[Feature, ...]:
     """The features that these settings switch on."""
-    return tuple(feature for name, feature in FEATURES.items() if settings.get(name) is True)
+    return tuple(feature for (name, value), feature in FEATURES.items() if settings.get(name) == value)
 
 
 def extensions(settings: Mapping[str, Any]) -> tuple[str, ...]:

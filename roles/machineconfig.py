@@ -26,6 +26,7 @@ from roles.config_machine import machine_section
 from roles.config_moved import refuse_moved
 from roles.config_system import system_documents
 from roles.disks import DiskChoice
+from roles.network import reasons
 from roles.platform import InlineManifest
 from roles.registry import role
 from roles.schematic import Schematic
@@ -43,6 +44,7 @@ class Rendered:
     text: str = field(repr=False)
     digest: str
     warnings: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()  # why these network cards, where the facts decided
 
 
 def render(
@@ -76,6 +78,7 @@ def render(
         memory=hardware.memory,
         threads=threads(hardware),
         profile=profile,
+        nics=hardware.nics,
     )
     if source.role.control_plane:
         carried = platform.manifests(cluster, files or {}, proxy=proxy_variables(source))
@@ -87,7 +90,8 @@ def render(
     if len(data) > MAX_BYTES:
         what = f"the configuration has {len(data) >> 20} MiB, more than can be delivered"
         raise OperatorError(what, where=where, fix="give smaller manifests or patches")
-    return Rendered(text, hashlib.sha256(data).hexdigest(), tuple(_warnings(source)))
+    digest = hashlib.sha256(data).hexdigest()
+    return Rendered(text, digest, tuple(_warnings(source)), reasons(source.links))
 
 
 def _documents(source: ConfigInput) -> list[dict[str, Any]]:

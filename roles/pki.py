@@ -58,6 +58,12 @@ def load_certificate(pem: str, where: str = "") -> x509.Certificate:
         ) from error
 
 
+def normal(pem: str, where: str = "") -> str:
+    """A certificate in one way of writing it, so that equal ones are equal texts."""
+    found = load_certificate(pem.strip() + "\n", where)
+    return found.public_bytes(serialization.Encoding.PEM).decode()
+
+
 def dump_key(key: PrivateKey) -> str:
     """PEM with the header that Talos gives this kind of key."""
     ed = isinstance(key, ed25519.Ed25519PrivateKey)

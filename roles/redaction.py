@@ -44,6 +44,7 @@ _ASSIGNMENT = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*)=(.*)$", re.DOTALL)
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL
 )
+_INDEX = re.compile(r"[0-9]*|-")
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _QUERY_TOKEN = re.compile(r"(?i)([?&][a-z_]*(?:token|secret|key)=)[^&\s]+")
 
@@ -51,6 +52,19 @@ _QUERY_TOKEN = re.compile(r"(?i)([?&][a-z_]*(?:token|secret|key)=)[^&\s]+")
 def redact(text: str) -> str:
     """The same documents with every secret replaced by `***`."""
     return dump_all([_hidden(document, None, compare=False) for document in _documents(text)])
+
+
+def redact_patch(patch: Mapping[str, Any]) -> str:
+    """One patch with every secret replaced. What an operation of RFC 6902 puts somewhere is judged by the
+    last name in its path.
+    """
+    shown = {key: item for key, item in patch.items() if key != "value"} if "op" in patch else patch
+    hidden = _hidden(shown, None, compare=False)
+    if "op" in patch and "value" in patch:
+        names = [part for part in str(patch.get("path", "")).split("/") if not _INDEX.fullmatch(part)]
+        name = names[-1].replace("~1", "/").replace("~0", "~") if names else ""
+        hidden["value"] = _hidden(patch["value"], None, compare=False, name=name)
+    return dump_all([hidden])
 
 
 def diff(old: str, new: str, old_name: str = "now", new_name: str = "then") -> str:

@@ -25,11 +25,30 @@ from roles.pki import (
     new_ecdsa_key,
     new_ed25519_key,
     new_service_account_key,
+    normal,
 )
 from roles.yaml_text import dump
 
 _TOKEN = re.compile(r"[0-9a-z]{6}\.[0-9a-z]{16}")
+_ACCEPTED = {
+    "os": "acceptedcas.os",
+    "k8s": "acceptedcas.k8s",
+    "k8s_aggregator": "acceptedcas.k8saggregator",
+}
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Certificates (PEM) of authorities that are trusted and issue nothing: before or after a rotation.
+
+    `settled`: somebody said that these are all, so what a running node accepts besides is not added.
+    """
+
+    os: tuple[str, ...] = ()
+    k8s: tuple[str, ...] = ()
+    k8s_aggregator: tuple[str, ...] = ()
+    settled: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +68,7 @@ class SecretsBundle:
     aescbc_secret: str = field(
         default="", repr=False
     )  # instead of secretbox in clusters born before Talos 1.3
+    accepted: Accepted = Accepted()
 
 
 def create(*, now: datetime, random_bytes: RandomBytes, service_account_key: str = "") -> SecretsBundle:
@@ -70,7 +90,9 @@ def create(*, now: datetime, random_bytes: RandomBytes, service_account_key: str
 
 
 def to_yaml(bundle: SecretsBundle) -> str:
-    """The bundle file of `talosctl gen secrets`, key for key."""
+    """The bundle file of `talosctl gen secrets`, key for key. In a rotation it has one key more,
+    `acceptedcas`, which other tools pass over.
+    """
     secrets = {"bootstraptoken": bundle.bootstrap_token}
     if bundle.secretbox_secret:
         secrets["secretboxencryptionsecret"] = bundle.secretbox_secret
@@ -88,6 +110,7 @@ def to_yaml(bundle: SecretsBundle) -> str:
                 "k8sserviceaccount": {"key": b64(bundle.k8s_service_account_key)},
                 "os": _pair_out(bundle.os),
             },
+            **_accepted_out(bundle.accepted),
         }
     )
 
@@ -116,6 +139,10 @@ def from_yaml(text: str, where: str = "secrets bundle", *, check: bool = True) -
         k8s_service_account_key=reader.pem("certs.k8sserviceaccount.key"),
         secretbox_secret=reader.text("secrets.secretboxencryptionsecret", required=False),
         aescbc_secret=reader.text("secrets.aescbcencryptionsecret", required=False),
+        accepted=Accepted(
+            **{name: reader.certificates(path) for name, path in _ACCEPTED.items()},
+            settled=reader.at("acceptedcas.settled") is True,
+        ),
     )
     if check:
         _check(bundle, reader)
@@ -131,6 +158,13 @@ def expiries(bundle: SecretsBundle) -> Mapping[str, datetime]:
 def b64(text: str) -> str:
     """Standard base64 of UTF-8 text: how Talos carries PEM inside YAML."""
     return base64.b64encode(text.encode()).decode()
+
+
+def _accepted_out(accepted: Accepted) -> dict[str, Any]:
+    found = {path.rpartition(".")[2]: getattr(accepted, name) for name, path in _ACCEPTED.items()}
+    listed: dict[str, Any] = {key: [b64(pem) for pem in pems] for key, pems in found.items() if pems}
+    listed |= {"settled": True} if accepted.settled else {}
+    return {"acceptedcas": listed} if listed else {}
 
 
 def _pair_out(pair: KeyPair) -> dict[str, str]:
@@ -151,10 +185,14 @@ class _Reader:
     data: Any
     where: str
 
-    def text(self, path: str, *, required: bool = True) -> str:
+    def at(self, path: str) -> Any:
         value = self.data
         for key in path.split("."):
             value = value.get(key) if isinstance(value, Mapping) else None
+        return value
+
+    def text(self, path: str, *, required: bool = True) -> str:
+        value = self.at(path)
         if isinstance(value, str) and value:
             return value
         if value is None and not required:
@@ -162,10 +200,21 @@ class _Reader:
         raise self.wrong(path, "is missing or no text")
 
     def pem(self, path: str) -> str:
+        return self.decoded(path, self.text(path))
+
+    def decoded(self, path: str, value: str) -> str:
         try:
-            return base64.b64decode(self.text(path), validate=True).decode("ascii")
+            return base64.b64decode(value, validate=True).decode("ascii")
         except (binascii.Error, UnicodeDecodeError) as error:
             raise self.wrong(path, "is not base64 of PEM text") from error
+
+    def certificates(self, path: str) -> tuple[str, ...]:
+        """A list that need not be there."""
+        listed = self.at(path) or []
+        if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
+            raise self.wrong(path, "is not a list of texts")
+        pems = dict.fromkeys(self.decoded(path, item) for item in listed)
+        return tuple(normal(pem, f"{self.where}: {path}") for pem in pems)
 
     def pair(self, path: str) -> KeyPair:
         pair = KeyPair(self.pem(f"{path}.crt"), self.pem(f"{path}.key"))

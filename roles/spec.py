@@ -56,6 +56,7 @@ COMMON_SETTINGS = (
     "nameservers",
     "searchDomains",
     "registryMirrors",
+    "registryCAs",
     "proxy",
     "sysctls",
     "kernelModules",

@@ -8,7 +8,8 @@ python="${PYTHON:-python3}"
   exit 2
 }
 stamp=.venv/.locked
-if [ -f "$stamp" ] && cmp -s requirements.lock "$stamp"; then exit 0; fi
+wanted="$(cat requirements.lock pyproject.toml | sha256sum)" # the second one names the program's entry point
+if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then exit 0; fi
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
@@ -21,4 +22,4 @@ echo "Setting up .venv from requirements.lock (once; about a minute)…" >&2
 "$python" -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-cp requirements.lock "$stamp"
+echo "$wanted" > "$stamp"

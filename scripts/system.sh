@@ -5,6 +5,10 @@ packages="openssh-server openssh-client avahi-daemon iproute2 zstd gdisk dosfsto
 # The bootable image: to build it, and to boot it.
 packages="$packages mmdebstrap squashfs-tools xorriso grub-common grub-pc-bin grub-efi-amd64-bin kmod"
 packages="$packages qemu-system-x86 ovmf dnsmasq-base zbar-tools qrencode"
+# A software TPM, for the key that machines are known by.
+packages="$packages swtpm tpm2-tools"
+# What an air-gapped site keeps its container images in.
+packages="$packages docker-registry"
 missing=""
 for package in $packages; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,17 @@ class _Server(asyncssh.SSHServer):
 class SshPeer:
     """One server: `handler` answers every command. Remembers connections, logins and commands."""
 
-    def __init__(self, handler: Handler, *, key_kind: str = "ssh-ed25519") -> None:
+    def __init__(
+        self, handler: Handler, *, key_kind: str = "ssh-ed25519", ciphers: Sequence[str] = ()
+    ) -> None:
+        """`ciphers`: the only ones it has; empty: those that asyncssh has."""
         self.host_key = asyncssh.generate_private_key(key_kind)
         self.connections: list[asyncssh.SSHServerConnection] = []
         self.logins: list[str] = []
         self.commands: list[str] = []
         self.forwarded: list[tuple[str, int]] = []
         self.handler = handler
+        self._ciphers = ciphers
         self._server: asyncssh.SSHAcceptor | None = None
         self._running: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -62,6 +66,7 @@ class SshPeer:
             process_factory=serve,
             encoding=None,
             password_auth=False,
+            encryption_algs=self._ciphers,
         )
         self.port = self._server.get_port()
         return self

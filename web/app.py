@@ -1,71 +1,95 @@
-"""The Flask application: pages and JSON over `Queries`. Reads only; live updates are `web.live`'s part.
+"""The Flask application: pages and JSON over the ports of `Backend`. Live updates are `web.live`'s part.
 
 Knows no database and no controller. Safe by default: every answer carries the headers below, unknown
-host names are refused (DNS rebinding), and templates escape everything.
+host names are refused (DNS rebinding), templates escape everything, and no route is answered without a rule
+that says who may ask.
 """
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
+from typing import Any
 
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Response, request
+from flask import render_template as render
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 from werkzeug.exceptions import HTTPException
 
-from inventory.errors import FleetError
-from web import events, nodes, overview, present
-from web.ports import ERROR_TABLE, Queries
+from inventory.errors import FleetError, InvariantError
+from web import navigation, pages, present
+from web.access.guard import CSRF_FIELD, Guard, known
+from web.access.ports import NotAllowed, TooManyTries
+from web.access.scoped import of_request
+from web.api import problems
+from web.backend import Backend
+from web.headers import HSTS, SECURITY_HEADERS
+from web.ports import ERROR_TABLE
 from web.topology import draw
 
 LOOPBACK_HOSTS: tuple[str, ...] = ("127.0.0.1", "localhost")
-SECURITY_HEADERS: dict[str, str] = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-_MAX_BODY = 1024 * 1024
+MAX_BODY = 1024 * 1024
 log = logging.getLogger(__name__)
 
 
-def create_app(
-    queries: Queries, *, clock: Callable[[], datetime], hosts: Sequence[str] = LOOPBACK_HOSTS
-) -> Flask:
-    """`clock` gives the time in UTC; `hosts` are the names under which the page may be asked for."""
+def create_app(backend: Backend, *, hosts: Sequence[str] = LOOPBACK_HOSTS, secure: bool = False) -> Flask:
+    """`hosts` are the names under which the page may be asked for; `secure`: it is served by TLS."""
     app = Flask(__name__)
-    app.config.update(TRUSTED_HOSTS=list(hosts), MAX_CONTENT_LENGTH=_MAX_BODY, SEND_FILE_MAX_AGE_DEFAULT=0)
-    app.jinja_env.globals.update(present=present, draw=draw, now=clock)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
+    app.url_map.merge_slashes = False
+    app.config.update(TRUSTED_HOSTS=list(hosts), MAX_CONTENT_LENGTH=MAX_BODY, SEND_FILE_MAX_AGE_DEFAULT=0)
+    app.config.update(MAX_FORM_MEMORY_SIZE=MAX_BODY // 4, MAX_FORM_PARTS=200)
+    app.jinja_env.globals.update(present=present, draw=draw, now=backend.clock, principal=known)
+    app.jinja_env.globals.update(navigation=lambda: navigation.items(app, known()), type_name=_type_name)
+    app.jinja_env.globals.update(settings_pages=lambda: navigation.settings(app, known()))
+    app.jinja_env.globals.update(csrf_field=_csrf_field)
     app.jinja_env.filters["bytes"] = _bytes
-    for blueprint in (overview.make(queries, clock), nodes.make(queries, clock), events.make(queries, clock)):
-        app.register_blueprint(blueprint)
-    app.after_request(_secure)
+    guard = Guard(backend.access, secure=secure)
+    guard.attach(app)
+    pages.register(app, backend, of_request(backend.queries), guard)
+    app.after_request(_secured(secure))
     app.register_error_handler(HTTPException, _refused)
     app.register_error_handler(FleetError, _failed)
     app.register_error_handler(Exception, _broken)
     return app
 
 
-def _secure(response: Response) -> Response:
-    for name, value in SECURITY_HEADERS.items():
-        response.headers[name] = value
-    return response
+def _secured(secure: bool) -> Any:
+    def add(response: Response) -> Response:
+        for name, value in SECURITY_HEADERS.items():
+            response.headers[name] = value
+        if secure:
+            response.headers["Strict-Transport-Security"] = HSTS
+        return response
+
+    return add
 
 
 def _refused(error: Exception) -> ResponseReturnValue:
-    status = error.code or 500 if isinstance(error, HTTPException) else 500
-    name = error.name if isinstance(error, HTTPException) else "Error"
-    return _answer(status, slug=f"http-{status}", what=name, fix="go back to the overview")
+    if not isinstance(error, HTTPException):
+        return _broken(error)
+    if error.code is not None and error.code < 400 and error.response is not None:  # routing's own redirects
+        return error.response
+    status = error.code or 500
+    answer = _answer(status, slug=f"http-{status}", what=error.name, fix="go back to the overview")
+    if status == 405 and isinstance(answer, tuple):  # which methods there are
+        allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
+        return (*answer, {"Allow": allowed})
+    return answer
 
 
 def _failed(error: Exception) -> ResponseReturnValue:
     status = next((http for family, _, http in ERROR_TABLE if isinstance(error, family)), 500)
-    if not isinstance(error, FleetError):
+    if not isinstance(error, FleetError) or isinstance(error, InvariantError):
         return _broken(error)
-    return _answer(status, slug=error.slug, what=error.what, fix=error.fix)
+    if isinstance(error, NotAllowed):
+        asking = known()
+        actor = asking.actor if asking else "nobody"
+        log.warning("refused %s %r to %s: %s", request.method, request.path[:200], actor, error.what)
+    answer = _answer(status, slug=error.slug, what=error.what, fix=error.fix)
+    if isinstance(error, TooManyTries) and isinstance(answer, tuple):
+        return (*answer, {"Retry-After": str(error.seconds)})
+    return answer
 
 
 def _broken(error: Exception) -> ResponseReturnValue:
@@ -75,11 +99,23 @@ def _broken(error: Exception) -> ResponseReturnValue:
     return _answer(500, slug="bug", what=f"an error inside cto, id {error_id}", fix="report it with this id")
 
 
-def _answer(status: int, *, slug: str, what: str, fix: str) -> ResponseReturnValue:
+def _answer(status: int, *, slug: str, what: str, fix: str) -> tuple[Any, int]:
     if request.path.startswith("/api/"):
-        return jsonify(error={"slug": slug, "what": what, "fix": fix}), status
+        return problems.response(status, slug=slug, what=what, fix=fix), status
     # No query here: this page must come out even if the store does not.
-    return render_template("error.html", status=status, what=what, fix=fix), status
+    return render("error.html", status=status, what=what, fix=fix), status
+
+
+def _csrf_field() -> Markup:
+    """For every form: what tells it from one on another site's page."""
+    asking = known()
+    if asking is None:
+        return Markup("")
+    return Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, asking.csrf)
+
+
+def _type_name(value: object) -> str:
+    return type(value).__name__
 
 
 def _bytes(count: int) -> str:

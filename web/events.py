@@ -1,16 +1,18 @@
-"""What happened, newest first. Reads only."""
+"""What happened, newest first, with older pages behind it. Reads only."""
 
-import dataclasses
 from collections.abc import Callable
 from datetime import datetime
 
-from flask import Blueprint, jsonify, render_template, request
+from flask import Blueprint, Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 
 from web import fleet
-from web.ports import Queries
+from web.access.grants import Level
+from web.access.guard import need
+from web.lists import to_csv
+from web.ports import EventView, Queries
 
-MOST = 500
+SHOWN = 200
 
 
 def make(queries: Queries, _clock: Callable[[], datetime]) -> Blueprint:
@@ -18,15 +20,41 @@ def make(queries: Queries, _clock: Callable[[], datetime]) -> Blueprint:
     blueprint = Blueprint("events", __name__)
 
     @blueprint.get("/events")
+    @need(Level.VIEWER)
     def page() -> ResponseReturnValue:
-        recent = fleet.latest_events(queries, MOST)
-        return render_template("events.html", events=list(reversed(recent)))
-
-    @blueprint.get("/api/v1/events")
-    def api() -> ResponseReturnValue:
-        """`?after=ID` gives what came after that event, at most 500."""
-        after = request.args.get("after", default=0, type=int)
-        found = queries.events(max(0, after), MOST)
-        return jsonify(events=[dataclasses.asdict(event) for event in found], last=queries.last_event_id())
+        subject = request.args.get("subject", "")[:256]
+        last = queries.last_event_id()
+        before = _number(request.args.get("before", "")) or last + 1
+        if subject:
+            found = [e for e in fleet.latest_events(queries, SHOWN, subject) if e.id < before]
+        else:
+            after = max(0, before - 1 - SHOWN)
+            found = [e for e in queries.events(after, SHOWN) if e.id < before]
+        events = list(reversed(found))
+        saved = _export(events)
+        if saved is not None:
+            return saved
+        older = before - SHOWN if not subject and before > SHOWN + 1 else 0
+        return render_template(
+            "events.html", events=events, subject=subject, older=older, newest=before > last
+        )
 
     return blueprint
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0
+
+
+def _export(events: list[EventView]) -> Response | None:
+    wanted = request.args.get("format", "")
+    if wanted not in ("csv", "json"):
+        return None
+    head = ["id", "at", "kind", "subject", "message"]
+    rows = [[str(getattr(event, name)) for name in head] for event in events]
+    if wanted == "json":
+        answer = jsonify([dict(zip(head, row, strict=True)) for row in rows])
+    else:
+        answer = Response(to_csv(head, rows), mimetype="text/csv")
+    answer.headers["Content-Disposition"] = f'attachment; filename="events.{wanted}"'
+    return answer

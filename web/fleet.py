@@ -4,15 +4,18 @@ One pass over `Queries`, used by the page, by its fragments and by the JSON; no 
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
+from inventory.wording import count
 from web import present
 from web.ports import ClusterView, EventView, NodeView, Queries, RunView, SiteView
 
 _PAGE = 500
+P = TypeVar("P", ClusterView, NodeView)
 EXPIRES_SOON = timedelta(days=30)
 
 
@@ -55,15 +58,22 @@ class FleetPart:
 
 
 def gather(queries: Queries, now: datetime) -> FleetPart:
-    """The whole fleet as it is known now."""
+    """The whole fleet as it is known now; the one that others look at just now, where there is such."""
+    ready: Callable[[], FleetPart] | None = getattr(queries, "gathered", None)
+    return build(queries, now) if ready is None else ready()
+
+
+def build(queries: Queries, now: datetime) -> FleetPart:
+    """The same, made anew."""
     nodes, clusters, engine = queries.nodes(), queries.clusters(), queries.engine()
-    sites = [_site(site, clusters, nodes, now) for site in queries.sites()]
+    clusters_at, nodes_at = _grouped(clusters), _grouped(nodes)
+    sites = [_site(site, clusters_at[site.name], nodes_at[site.name], now) for site in queries.sites()]
     shown = {node.name for part in sites for node in _nodes_of(part)}
     badges = [present.cluster_badge(cluster, now) for cluster in clusters]
     return FleetPart(
-        sites=sites,
+        sites=tuple(sites),
         orphans=[node for node in nodes if node.name not in shown],
-        needs=[*present.needs(nodes, clusters), *expiring(clusters, now)],
+        needs=_needs(nodes, clusters, queries, now),
         running=[node for node in nodes if node.step],
         runs=queries.runs(5),
         nodes=len(nodes),
@@ -74,6 +84,25 @@ def gather(queries: Queries, now: datetime) -> FleetPart:
         observe_only=engine.observe_only,
         last_event=queries.last_event_id(),
     )
+
+
+def needs_of(queries: Queries, now: datetime) -> Sequence[present.Need]:
+    """What waits for a person, clusters first."""
+    return gather(queries, now).needs
+
+
+def _needs(
+    nodes: Sequence[NodeView], clusters: Sequence[ClusterView], queries: Queries, now: datetime
+) -> list[present.Need]:
+    return [*present.needs(nodes, clusters), *expiring(clusters, now), *ending(queries.expiries(), now)]
+
+
+def _grouped(items: Sequence[P]) -> dict[str, list[P]]:
+    """By site."""
+    found: dict[str, list[P]] = defaultdict(list)
+    for item in items:
+        found[item.site].append(item)
+    return found
 
 
 def expiring(clusters: Sequence[ClusterView], now: datetime) -> list[present.Need]:
@@ -87,29 +116,55 @@ def expiring(clusters: Sequence[ClusterView], now: datetime) -> list[present.Nee
     return [_expiry(now, *each) for each in sorted(found)]
 
 
+def ending(expiries: Mapping[str, str], now: datetime) -> list[present.Need]:
+    """The same for what the controller itself needs: its licence, its release metadata."""
+    found = [(present.parse_time(until), what) for what, until in expiries.items()]
+    near = sorted((end, what) for end, what in found if end is not None and end - now <= EXPIRES_SOON)
+    return [
+        present.Need("controller", f"{what} {_when(now, end)}\n→ {_renewal(what)}", _tone(now, end))
+        for end, what in near
+    ]
+
+
 def _expiry(now: datetime, end: datetime, cluster: str, what: str) -> present.Need:
-    over = end <= now
-    days = abs(end - now).days
-    when = f"ended on {end:%Y-%m-%d}" if over else f"ends on {end:%Y-%m-%d}, in {days} days"
     fix = (
         "what it signed ends with it, and this version can't exchange it: see the guide to secrets"
         if what.startswith("CA ")
         else "cto plan makes a new one"
     )
-    return present.Need(f"cluster/{cluster}", f"{what} {when}\n→ {fix}", "bad" if over else "warn")
+    return present.Need(f"cluster/{cluster}", f"{what} {_when(now, end)}\n→ {fix}", _tone(now, end))
+
+
+def _when(now: datetime, end: datetime) -> str:
+    if end <= now:
+        return f"ended on {end:%Y-%m-%d}"
+    return f"ends on {end:%Y-%m-%d}, in {count((end - now).days, 'day')}"
+
+
+def _tone(now: datetime, end: datetime) -> str:
+    return "bad" if end <= now else "warn"
+
+
+def _renewal(what: str) -> str:
+    if what.startswith("licence"):
+        return "get a new one and run cto license import FILE; what runs is looked after as before"
+    return "run cto update check"
 
 
 def _site(
     site: SiteView, clusters: Sequence[ClusterView], nodes: Sequence[NodeView], now: datetime
 ) -> SitePart:
-    parts = []
-    for cluster in clusters:
-        if cluster.site == site.name:
-            members = [node for node in nodes if node.cluster == cluster.name]
-            parts.append(ClusterPart(cluster, present.cluster_badge(cluster, now), members))
-    placed = {node.name for part in parts for node in part.nodes}
-    loose = [node for node in nodes if node.site == site.name and node.name not in placed]
-    return SitePart(site, parts, loose)
+    """`clusters` and `nodes` are those of this site."""
+    names = {cluster.name for cluster in clusters}
+    parts = [
+        ClusterPart(
+            cluster,
+            present.cluster_badge(cluster, now),
+            [node for node in nodes if node.cluster == cluster.name],
+        )
+        for cluster in clusters
+    ]
+    return SitePart(site, parts, [node for node in nodes if node.cluster not in names])
 
 
 def _nodes_of(part: SitePart) -> list[NodeView]:

@@ -8,11 +8,11 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
-from web.app import SECURITY_HEADERS
-from web.ports import Queries
+from web.headers import SECURITY_HEADERS
+from web.ports import ClusterView, NodeView, Queries
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -20,14 +20,16 @@ Send = Callable[[Message], Awaitable[None]]
 
 POLL_SECONDS = 0.25
 BEAT_SECONDS = 15.0  # a comment line, so that a dead connection is noticed by both ends
-MOST_LISTENERS = 64
+MOST_LISTENERS = 256
+_REST = 9  # looking takes at most a tenth of a core
+_EACH = 0.05  # seconds; so that all open pages together ask at most twenty times a second
 
 
 class Broadcaster:
     """Polls for change and wakes every listener. The latest state wins; nobody has a backlog."""
 
     def __init__(self, queries: Queries, *, poll: float = POLL_SECONDS, beat: float = BEAT_SECONDS) -> None:
-        self._queries, self._poll, self._beat = queries, poll, beat
+        self._fingerprints, self._poll, self._beat = Fingerprints(queries), poll, beat
         self._listeners: set[asyncio.Event] = set()
         self._task: asyncio.Task[None] | None = None
         self._latest = ""
@@ -36,8 +38,10 @@ class Broadcaster:
     def listeners(self) -> int:
         return len(self._listeners)
 
-    async def serve(self, receive: Receive, send: Send) -> None:
-        """One listener, from its request until it goes away."""
+    async def serve(self, receive: Receive, send: Send, *, welcome: Callable[[], bool] | None = None) -> None:
+        """One listener, from its request until it goes away, or is not welcome any more (asked at each beat,
+        in a thread).
+        """
         if len(self._listeners) >= MOST_LISTENERS:
             await plain_answer(send, 503, b"too many open pages\n")
             return
@@ -48,7 +52,7 @@ class Broadcaster:
         gone = asyncio.create_task(_disconnected(receive))
         try:
             await _start(send)
-            await self._feed(wake, gone, send)
+            await self._feed(wake, gone, send, welcome)
         finally:
             gone.cancel()
             self._listeners.discard(wake)
@@ -62,9 +66,20 @@ class Broadcaster:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    async def _feed(self, wake: asyncio.Event, gone: "asyncio.Task[None]", send: Send) -> None:
-        sent = ""
+    async def _feed(
+        self,
+        wake: asyncio.Event,
+        gone: "asyncio.Task[None]",
+        send: Send,
+        welcome: Callable[[], bool] | None,
+    ) -> None:
+        sent, asked = "", asyncio.get_running_loop().time()
         while not gone.done():
+            now = asyncio.get_running_loop().time()
+            if welcome is not None and now - asked >= self._beat:
+                asked = now
+                if not await asyncio.to_thread(welcome):
+                    return
             latest = self._latest
             text = f"data: {latest}\n\n" if latest != sent else ": beat\n\n"
             sent = latest
@@ -76,23 +91,39 @@ class Broadcaster:
 
     async def _watch(self) -> None:
         while True:
+            began = asyncio.get_running_loop().time()
             try:
-                latest = await asyncio.to_thread(fingerprint, self._queries)
+                latest = await asyncio.to_thread(self._fingerprints.latest)
             except Exception as error:  # noqa: BLE001 - a store that can't be read now is news, not the end
                 latest = json.dumps({"error": type(error).__name__})
             if latest != self._latest:
                 self._latest = latest
                 for wake in self._listeners:
                     wake.set()
-            await asyncio.sleep(self._poll)
+            took = asyncio.get_running_loop().time() - began
+            # A large fleet is looked at less often, and many pages, which will all ask, are told less often.
+            await asyncio.sleep(max(self._poll, took * _REST, len(self._listeners) * _EACH))
 
 
-def fingerprint(queries: Queries) -> str:
+class Fingerprints:
     """Small JSON that changes when the page would: the last event, and a digest of states and progress."""
-    parts: list[object] = [(n.name, n.state, n.step, n.done, n.problem, n.seen_at) for n in queries.nodes()]
-    parts += [(c.name, c.state, c.problem, c.verified_at) for c in queries.clusters()]
-    digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-    return json.dumps({"event": queries.last_event_id(), "version": digest})
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+        self._of: tuple[object, object] = (None, None)
+        self._digest = ""
+
+    def latest(self) -> str:
+        nodes, clusters = self._queries.nodes(), self._queries.clusters()
+        if not (isinstance(nodes, tuple) and nodes is self._of[0] and clusters is self._of[1]):
+            self._of, self._digest = (nodes, clusters), _digest(nodes, clusters)
+        return json.dumps({"event": self._queries.last_event_id(), "version": self._digest})
+
+
+def _digest(nodes: Sequence[NodeView], clusters: Sequence[ClusterView]) -> str:
+    parts: list[object] = [(n.name, n.state, n.step, n.done, n.problem, n.seen_at) for n in nodes]
+    parts += [(c.name, c.state, c.problem, c.verified_at) for c in clusters]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -1,30 +1,83 @@
-"""The first page: sites → clusters → nodes, what runs, what needs somebody. Reads only."""
+"""The first page: what needs somebody, what happens now, the next windows, and how each site is. Reads only.
 
-from collections.abc import Callable
+A small fleet is shown whole, with a picture of each cluster; of a large one each site is a line.
+"""
+
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from flask import Blueprint, jsonify, render_template
+from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
-from web import fleet
-from web.ports import Queries
+from inventory.wording import count
+from web import fleet, rollouts
+from web.access.grants import Level
+from web.access.guard import need
+from web.calendar_port import Calendar, SiteWindows
+from web.calendar_rules import visible
+from web.ports import Queries, RolloutView
+from web.present import Need
 
-EVENTS_SHOWN = 20
+EVENTS_SHOWN, NEEDS_SHOWN, RUNNING_SHOWN, WINDOWS_SHOWN = 20, 50, 30, 6
+DRAWN_CLUSTERS, DRAWN_NODES = 8, 60  # as many as fit in one glance
 
 
-def make(queries: Queries, clock: Callable[[], datetime]) -> Blueprint:
+def make(queries: Queries, calendar: Calendar | None, clock: Callable[[], datetime]) -> Blueprint:
     """The blueprint, bound to what it reads."""
     blueprint = Blueprint("overview", __name__)
 
     @blueprint.get("/")
+    @need(Level.VIEWER)
     def page() -> ResponseReturnValue:
         found = fleet.gather(queries, clock())
         recent = fleet.latest_events(queries, EVENTS_SHOWN)
-        return render_template("overview.html", fleet=found, events=list(reversed(recent)))
-
-    @blueprint.get("/api/v1/fleet")
-    def api() -> ResponseReturnValue:
-        now = clock()
-        return jsonify(fleet.to_dict(fleet.gather(queries, now), queries, now))
+        under_way = [each for each in queries.rollouts() if not each.over]
+        return render_template(
+            "overview.html",
+            fleet=found,
+            needs=[*_joining(queries), *_waiting(under_way), *found.needs],
+            rollouts=[(each, rollouts.badge(each)) for each in under_way],
+            windows=_windows(calendar, queries),
+            drawn=found.cluster_count <= DRAWN_CLUSTERS and found.nodes <= DRAWN_NODES,
+            needs_shown=NEEDS_SHOWN,
+            running_shown=RUNNING_SHOWN,
+            events=list(reversed(recent)),
+        )
 
     return blueprint
+
+
+def _joining(queries: Queries) -> list[Need]:
+    """Machines that wait for somebody to compare words."""
+    waiting = queries.enrollments(("pending",))
+    if not waiting:
+        return []
+    sites = ", ".join(sorted({each.site for each in waiting}))
+    return [Need("pending", f"{count(len(waiting), 'machine')} to be let in at {sites}", "warn")]
+
+
+def _waiting(under_way: Sequence[RolloutView]) -> list[Need]:
+    """Rollouts that go on only when somebody does something."""
+    found = []
+    for each in under_way:
+        subject, waves = f"rollout/{each.id}", each.summary.get("waves", ())
+        if each.status == "stopped":
+            found.append(Need(subject, f"it has stopped: {each.summary.get('why') or 'see why'}"))
+        elif each.status == "paused":
+            found.append(Need(subject, f"it is paused: {each.summary.get('why') or each.reason}", "warn"))
+        found += [
+            Need(subject, f"wave {wave['number']} waits for approval", "warn")
+            for wave in waves
+            if wave["state"] == "approval"
+        ]
+        found += [Need(subject, f"{hand['node']}: {hand['do']}") for hand in each.summary.get("hands", ())]
+    return found
+
+
+def _windows(calendar: Calendar | None, queries: Queries) -> list[SiteWindows]:
+    """Those that are open, then those that open next."""
+    if calendar is None:
+        return []
+    sites = visible(calendar.state(), queries).sites
+    coming = [each for each in sites if each.open or each.next_start]
+    return sorted(coming, key=lambda each: (not each.open, each.next_start))[:WINDOWS_SHOWN]

@@ -14,13 +14,21 @@ from inventory.errors import (
     InvariantError,
     NodeError,
     OperatorError,
+    RefusedError,
     StoreError,
     TransportError,
+    UnknownName,
 )
+from web.access.ports import NotAllowed, NotRecognized, TooManyTries
 
 # One table for both faces: error family → (CLI exit code, HTTP status). The first match wins.
 ERROR_TABLE: tuple[tuple[type[BaseException], int, int], ...] = (
     (BusyError, 3, 409),
+    (NotRecognized, 2, 401),
+    (NotAllowed, 2, 403),
+    (TooManyTries, 2, 429),
+    (UnknownName, 2, 404),
+    (RefusedError, 2, 409),
     (OperatorError, 2, 400),
     (StoreError, 2, 503),
     (NodeError, 4, 502),
@@ -51,6 +59,8 @@ class NodeView:
     seen_at: str = ""
     changed_at: str = ""
     host_key_words: str = ""
+    ssh_port: int = 22
+    jump: str = ""  # the host that it is reached through
     record: Mapping[str, Any] = field(default_factory=dict)  # disk, image, digests…
     labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -77,6 +87,7 @@ class SiteView:
     clusters: Sequence[str]
     nodes: int
     ready: int
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +123,86 @@ class EngineView:
     observe_only: bool = False  # after a restore, until nodes were read
 
 
+@dataclass(frozen=True, slots=True)
+class RolloutView:
+    """One rollout. `summary`: what `controller.app.rollout_view` made of its state when it was saved last."""
+
+    id: str
+    status: str  # running, paused, stopped, aborted, succeeded
+    over: bool  # nothing is under way, and nothing will be begun
+    actor: str
+    reason: str
+    created_at: str
+    saved_at: str
+    finished_at: str = ""
+    rollback_of: str = ""
+    ordered: str = ""  # verbs that no engine has taken yet, such as "pause"
+    facts: Mapping[str, Any] = field(default_factory=dict)  # target, policy, who was left out and why
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollmentView:
+    """A machine that proved a token: pending, approved, rejected, expired, forgotten. What it says of itself
+    (`claimed`, `hardware`) is a claim; `words` are those on its console.
+    """
+
+    id: str
+    state: str
+    token: str
+    site: str  # and role: the token's
+    role: str
+    claimed: str
+    node_key: str
+    ssh_key: str  # an OpenSSH public key line
+    ssh_port: int
+    hardware: Mapping[str, str]
+    words: str
+    session: str
+    request: str  # SHA-256 of what it sent, by which a replay is known
+    address: str
+    conflict: str  # why it must not be believed without a second look
+    node: str  # which node it became
+    decided_by: str
+    reason: str
+    first_at: str
+    seen_at: str
+    decided_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalView:
+    """Attempts to enrol from one address that were refused for one reason."""
+
+    reason: str
+    address: str
+    token: str  # the id that was named; empty if it is not known which
+    what: str
+    fix: str
+    times: int
+    first_at: str
+    last_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollWindowView:
+    """When machines may ask. It is open as long as `closed_at` is empty and `until` lies ahead."""
+
+    opened_at: str
+    until: str
+    interfaces: Sequence[str]
+    port: int
+    actor: str
+    closed_at: str
+    endpoints: Sequence[str]  # where somebody listens now, "10.0.0.5:7443"
+    pid: int  # who listens
+    problem: str
+    rivals: Sequence[str]  # others that announce themselves as a controller
+
+    def is_open(self, at: str) -> bool:
+        return not self.closed_at and at < self.until
+
+
 class Queries(Protocol):
     def engine(self) -> EngineView: ...
     def sites(self) -> Sequence[SiteView]: ...
@@ -123,8 +214,70 @@ class Queries(Protocol):
     def events(self, after: int = 0, limit: int = 500, subject: str = "") -> Sequence[EventView]: ...
     def last_event_id(self) -> int: ...
     def facts(self, node: str, limit: int = 2) -> Sequence[Mapping[str, Any]]: ...
+    def rollouts(self, limit: int = 20) -> Sequence[RolloutView]: ...
+    def rollout(self, rollout: str) -> RolloutView: ...
+    def rollout_clusters(self, rollout: str) -> Sequence[Mapping[str, Any]]:
+        """Its clusters with their nodes, in their order."""
+        ...
+
+    def rollout_sites(self, rollout: str) -> Sequence[str]:
+        """The sites of its clusters. Empty for one that is not known."""
+        ...
+
+    def enrollments(self, states: Sequence[str] = ()) -> Sequence[EnrollmentView]:
+        """Machines that asked to join, those that wait first."""
+        ...
+
+    def enrollment_refusals(self) -> Sequence[RefusalView]: ...
+    def enrollment_window(self) -> EnrollWindowView | None: ...
+    def expiries(self) -> Mapping[str, str]:
+        """What the controller itself needs and that ends (a licence, release metadata) → until when."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AuditView:
+    """One row of the audit log: who did what to which thing, and why."""
+
+    seq: int
+    at: str
+    actor: str
+    action: str
+    object: str
+    before: str
+    after: str
+    reason: str
+    run: str
+    epoch: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCheck:
+    """Whether the chain is whole; `why` and `first_bad` if not. `head` is worth noting elsewhere."""
+
+    ok: bool
+    rows: int
+    first_bad: int
+    why: str
+    head: str
+
+
+class Records(Protocol):
+    """The audit log, for those who look after the whole fleet."""
+
+    def audit(self, *, search: str = "", before: int = 0, limit: int = 100) -> Sequence[AuditView]:
+        """The newest first; `before` that row (0: from the newest on), with every word of `search`."""
+        ...
+
+    def audit_check(self) -> AuditCheck: ...
 
 
 class Commands(Protocol):
     def queue_run(self, kind: str, selection: Mapping[str, Any], *, actor: str) -> str: ...
     def cancel_run(self, run_id: str, *, actor: str, reason: str) -> None: ...
+    def order_rollout(
+        self, rollout: str, verb: str, *, actor: str, reason: str, cluster: str = "", wave: int = -1
+    ) -> str:
+        """`verb`: pause, resume, abort, cancel (a cluster), approve (a wave, from 0)."""
+        ...

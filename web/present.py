@@ -6,9 +6,11 @@ Pure: takes views and the time, returns values. No HTML and no escape sequences 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from inventory.lifecycle import NODE_TRANSITIONS as _TRANSITIONS
 from inventory.lifecycle import ClusterState, NodeState, Transition, remaining
+from inventory.wording import count
 from web.ports import ClusterView, NodeView
 
 STALE_AFTER = 600.0  # seconds; what is older is shown as old and never as good
@@ -44,6 +46,7 @@ class Progress:
     left: float | None  # seconds until this step should be over, if that can be told
 
 
+@lru_cache(maxsize=65_536)
 def parse_time(at: str) -> datetime | None:
     """An ISO 8601 time as an aware one; None for "" and for anything else that is no time."""
     try:
@@ -68,6 +71,16 @@ def age(at: str, now: datetime) -> str:
         if seconds >= size * 2 or (unit != "min" and seconds >= size):
             return f"{int(seconds // size)} {unit} ago"
     return f"{int(seconds)} s ago"
+
+
+def lasts(seconds: float) -> str:
+    """A length of time, as in "40 s", "21 min", "3 h 20 min", "2 d 4 h"."""
+    whole = max(0, round(seconds))
+    for size, unit, less, small in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min")):
+        if whole >= size:
+            rest = whole % size // less
+            return f"{whole // size} {unit}" + (f" {rest} {small}" if rest else "")
+    return f"{whole // 60} min" if whole >= 60 else f"{whole} s"
 
 
 def is_stale(at: str, now: datetime) -> bool:
@@ -97,11 +110,55 @@ def cluster_badge(cluster: ClusterView, now: datetime) -> Badge:
         return Badge("bad", f"{cluster.state}, stopped")
     if cluster.state == ClusterState.READY:
         if cluster.ready < cluster.nodes:
-            return Badge("warn", f"{cluster.ready} of {cluster.nodes} nodes ready")
+            return Badge("warn", f"{cluster.ready} of {count(cluster.nodes, 'node')} ready")
         if is_stale(cluster.verified_at, now):
             return Badge("unknown", "ready when last verified")
         return Badge("good", "ready")
     return Badge("idle" if cluster.state == ClusterState.PLANNED else "busy", cluster.state)
+
+
+def site_badge(clusters: Sequence[Badge]) -> Badge:
+    """As bad as the worst of its clusters."""
+    for tone, label in (("bad", "stopped"), ("unknown", "not seen lately"), ("warn", "unfinished")):
+        if any(badge.tone == tone for badge in clusters):
+            return Badge(tone, label)
+    if any(badge.tone == "busy" for badge in clusters):
+        return Badge("busy", "at work")
+    if clusters and all(badge.tone == "good" for badge in clusters):
+        return Badge("good", "ready")
+    return Badge("idle", "nothing installed")
+
+
+@dataclass(frozen=True, slots=True)
+class Quorum:
+    """Of a cluster's control planes. `well` counts those that are good by fresh sight."""
+
+    members: int
+    well: int
+    badge: Badge
+
+    @property
+    def needed(self) -> int:
+        return self.members // 2 + 1
+
+
+def quorum(nodes: Sequence[NodeView], now: datetime) -> Quorum:
+    """What the control planes' states say of etcd's majority; etcd itself is asked by the engine."""
+    controls = [node_badge(node, now) for node in nodes if node.role != "worker"]
+    well = sum(badge.tone == "good" for badge in controls)
+    spare = well - (len(controls) // 2 + 1)
+    if not controls:
+        badge = Badge("idle", "no control plane")
+    elif any(each.tone == "unknown" for each in controls) and spare < 0:
+        badge = Badge("unknown", "not known: members were not seen lately")
+    elif spare < 0:
+        badge = Badge("bad", "no majority is well")
+    elif spare == 0 and len(controls) > 1:
+        badge = Badge("warn", "no member may fail now")
+    else:
+        can = f"{spare} may fail" if spare else "the only member is well"
+        badge = Badge("good", can)
+    return Quorum(len(controls), well, badge)
 
 
 def progress(node: NodeView, now: datetime) -> Progress | None:

@@ -12,15 +12,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import ifaddr
 from zeroconf import DNSQuestionType, InterfaceChoice, IPVersion, RecordUpdateListener, Zeroconf
 from zeroconf._dns import DNSAddress, DNSPointer, DNSQuestion, DNSService, DNSText
 from zeroconf._protocol.outgoing import DNSOutgoing
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
+from controller.adapters.interfaces import addresses_of
 from controller.adapters.seen import SeenList
 from controller.app.ports import Clock, Seen
-from inventory.errors import OperatorError, TransportError
+from inventory.errors import TransportError
 
 SERVICE = "_cto-node._tcp.local."
 _IN_FLIGHT = 20
@@ -178,7 +178,7 @@ class _Ear(RecordUpdateListener):
 
 
 def _open(interfaces: Sequence[str]) -> AsyncZeroconf:
-    chosen = [address for name in interfaces for address in _addresses(name)] or InterfaceChoice.All
+    chosen = [address for name in interfaces for address in addresses_of(name)] or InterfaceChoice.All
     try:
         return AsyncZeroconf(interfaces=chosen, ip_version=IPVersion.V4Only)
     except OSError as error:
@@ -187,17 +187,6 @@ def _open(interfaces: Sequence[str]) -> AsyncZeroconf:
             where=", ".join(interfaces) or "all interfaces",
             fix="see cto doctor: an interface that is up, a route for 224.0.0.0/4, UDP port 5353 open",
         ) from error
-
-
-def _addresses(interface: str) -> list[str]:
-    """The IPv4 addresses of a named interface of this machine, or the address itself."""
-    adapters = {a.nice_name: [str(ip.ip) for ip in a.ips if ip.is_IPv4] for a in ifaddr.get_adapters()}
-    if adapters.get(interface):
-        return adapters[interface]
-    if any(interface in addresses for addresses in adapters.values()):
-        return [interface]
-    fix = f"there are: {', '.join(sorted(name for name, found in adapters.items() if found))}"
-    raise OperatorError(f"this machine has no interface {interface} with an IPv4 address", fix=fix)
 
 
 def _address(record: DNSAddress) -> str:

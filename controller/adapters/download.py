@@ -73,7 +73,7 @@ def _continue(url: str, part: Path, report: Callable[[int, int], None], limit: i
         done = have if resumed else 0
         total = done + int(response.headers.get("Content-Length") or 0)
         with part.open("ab" if resumed else "wb") as file:
-            while piece := response.read(1024 * 1024):
+            while piece := response.read1(1024 * 1024):  # what is there: a trickle shows
                 done += len(piece)
                 if done > limit:
                     raise OperatorError(f"is larger than {limit} bytes", where=url, fix="check image.url")

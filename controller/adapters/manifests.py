@@ -40,6 +40,10 @@ class ManifestFiles:
         """The manifests that this cluster's site file names, by part."""
         return {source.part: self._one(source) for source in sources(cluster)}
 
+    def files(self, cluster: Cluster) -> Mapping[str, Path]:
+        """URL → the file here that stands for it, of those that `of` reads."""
+        return {source.url: self._bring(source) for source in sources(cluster)}
+
     def _one(self, source: Source) -> InlineManifest:
         file = self._bring(source)
         data = _read(file, source)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from controller.adapters.talos_etcd import EtcdCalls
 from controller.adapters.talos_hardware import HardwareCalls
 from controller.adapters.talos_node import MACHINE, empty
+from controller.adapters.talos_state import StateCalls
 from controller.adapters.talos_upgrade import UpgradeCalls
 from controller.adapters.talos_watch import WatchCalls
 from controller.app.ports import Applied, Identity, MachineStatus, TalosNode, TalosVersion
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _APPLY_MODE = "machine.ApplyConfigurationRequest.Mode"
 _MAX_KUBECONFIG = 1 << 20
+_RESTORE_SECONDS = 900  # of a large snapshot, which Talos does before it answers
 
 
 class GrpcTalosApi:
@@ -86,7 +88,7 @@ class GrpcTalosApi:
             channel.close()
 
 
-class GrpcTalosNode(EtcdCalls, UpgradeCalls, WatchCalls, HardwareCalls):
+class GrpcTalosNode(EtcdCalls, UpgradeCalls, WatchCalls, HardwareCalls, StateCalls):
     async def version(self) -> TalosVersion:
         entry = await self._read("Version")
         return TalosVersion(entry.version.tag, entry.version.arch, entry.platform.name)
@@ -111,11 +113,12 @@ class GrpcTalosNode(EtcdCalls, UpgradeCalls, WatchCalls, HardwareCalls):
         entry = await self._act("ApplyConfiguration", request, deadline=60)
         return Applied(enum_name(_APPLY_MODE, entry.mode), entry.mode_details, tuple(entry.warnings))
 
-    async def bootstrap(self) -> bool:
+    async def bootstrap(self, *, recover: bool = False) -> bool:
         from controller.adapters.talos_calls import AlreadyDone
 
         try:
-            await self._act("Bootstrap", message("machine.BootstrapRequest")(), deadline=30)
+            request = message("machine.BootstrapRequest")(recover_etcd=recover)
+            await self._act("Bootstrap", request, deadline=_RESTORE_SECONDS if recover else 30)
         except AlreadyDone:
             return False
         return True

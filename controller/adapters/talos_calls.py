@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from grpclib.client import Channel, UnaryStreamMethod, UnaryUnaryMethod
+from grpclib.client import Channel, StreamUnaryMethod, UnaryStreamMethod, UnaryUnaryMethod
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 
@@ -68,6 +68,22 @@ class Calls:
             raise NodeError(
                 f"no answer to {_name(path)}", where=self._node, fix="try again; then look at the node's log"
             )
+        self._raise_entry(path, reply)
+        return reply
+
+    async def send(self, path: str, requests: AsyncIterator[Any], *, deadline: float) -> Any:
+        """The one answer to many requests. Asked once, whatever happens."""
+        wire = method(path)
+        call = StreamUnaryMethod(self._channel, path, message(wire.request), message(wire.response))
+        async with _guarded(self._node, _name(path), deadline), call.open(timeout=deadline) as stream:
+            async for request in requests:
+                await stream.send_message(request)
+            await stream.end()
+            await stream.recv_initial_metadata()
+            _limit(stream, self._node)
+            reply = await stream.recv_message()
+        if reply is None:
+            raise NodeError(f"no answer to {_name(path)}", where=self._node, fix="look at the node's log")
         self._raise_entry(path, reply)
         return reply
 

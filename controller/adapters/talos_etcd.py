@@ -1,6 +1,6 @@
 """etcd by the Talos API: members, status, alarms, snapshot, and leaving. Judges no quorum."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,18 @@ class EtcdCalls(NodeCalls):
         stream = self._calls.stream(f"{MACHINE}/EtcdSnapshot", request, deadline=_SNAPSHOT_SECONDS)
         async with aclosing(stream) as parts:
             return await save((part.bytes async for part in parts), path, max_bytes, node=self._node)
+
+    async def etcd_snapshot_parts(self) -> AsyncGenerator[bytes, None]:
+        request = message("machine.EtcdSnapshotRequest")()
+        stream = self._calls.stream(f"{MACHINE}/EtcdSnapshot", request, deadline=_SNAPSHOT_SECONDS)
+        async with aclosing(stream) as parts:
+            async for part in parts:
+                yield part.bytes
+
+    async def etcd_recover(self, parts: AsyncIterator[bytes]) -> None:
+        data = message("common.Data")
+        requests = (data(bytes=part) async for part in parts)
+        await self._calls.send(f"{MACHINE}/EtcdRecover", requests, deadline=_SNAPSHOT_SECONDS)
 
     async def etcd_leave(self) -> None:
         await self._act("EtcdLeaveCluster", message("machine.EtcdLeaveClusterRequest")(), deadline=60)

@@ -1,4 +1,4 @@
-"""Client TLS contexts from certificates held in memory; key material never gets a lasting file.
+"""TLS contexts from certificates held in memory; key material never gets a lasting file.
 
 `ssl` loads a certificate chain only from a path. On Linux that path is an anonymous memory file; elsewhere
 a 0600 file in a private directory that is removed before the context is used. Decides no policy beyond
@@ -45,6 +45,16 @@ def client_context(ca: str, crt: str, key: str, *, alpn: tuple[str, ...] = ()) -
         raise OperatorError(
             f"the client certificate can't be used ({error})", fix="make a new one from the cluster's secrets"
         ) from error
+    return context
+
+
+def server_context(crt: bytes, key: bytes) -> ssl.SSLContext:
+    """For a listener that machines know by its key: TLS 1.3 only, no client certificates, no tickets."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.num_tickets = 0
+    with _as_path(crt.rstrip() + b"\n" + key.rstrip() + b"\n") as path:
+        context.load_cert_chain(path)
     return context
 
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from controller.app.access import keep_access
-from controller.app.bundles import parse, same_as_stored, seal, secrets_name
+from controller.app.bundles import keep_accepted, parse, seal, secrets_name, stored
 from controller.app.context import TALOS_PORT
 from controller.app.identity import mint
+from controller.app.licensing import without_place
 from controller.app.ports import EtcdMember, Identity, TalosNode
 from controller.app.services import Services
 from controller.app.ssh_port import Target
@@ -23,6 +24,7 @@ from facts.talos.resources import CURRENT_CLUSTER, CURRENT_TYPE
 from inventory.errors import CheckFailed, FleetError, NodeError, OperatorError, RefusedError
 from inventory.fleet import Cluster, Fleet, Node
 from roles.access import kubeconfig
+from roles.authorities import same_but_accepted
 from roles.secrets import SecretsBundle
 
 _MEND = "correct the site file, or name the bundle of this cluster; nothing was changed"
@@ -67,7 +69,9 @@ async def adopt(
 
 
 def _may_adopt(services: Services, name: str, bundle: SecretsBundle, nodes: Sequence[Node]) -> None:
-    if services.store.has_secret(secrets_name(name)) and not same_as_stored(services, name, bundle):
+    if services.store.has_secret(secrets_name(name)) and not same_but_accepted(
+        bundle, stored(services, name)
+    ):
         raise RefusedError(
             "the store has other secrets for it",
             where=name,
@@ -80,6 +84,8 @@ def _may_adopt(services: Services, name: str, bundle: SecretsBundle, nodes: Sequ
             where=name,
             fix="take hostKey out of these nodes",
         )
+    for node, refusal in without_place(services, nodes).items():
+        raise RefusedError(refusal.reason, where=node, fix=refusal.fix)
     unknown = [node.name for node in nodes if not node.address]
     if unknown:
         raise RefusedError(
@@ -178,8 +184,9 @@ def _record(
 ) -> None:
     """Secrets first: a cluster that is recorded as ours must be one that we can reach."""
     services.store.declare(fleet, actor=actor)
-    if not same_as_stored(services, cluster.name, bundle):
+    if not services.store.has_secret(secrets_name(cluster.name)):
         seal(services, cluster.name, bundle, actor=actor)
+    bundle = keep_accepted(services, cluster.name, bundle.accepted, actor=actor)
     services.bundles[cluster.name] = bundle
     now = services.clock.now()
     text = kubeconfig(bundle, cluster.name, cluster.endpoint, now=now, random_bytes=secrets.token_bytes)

@@ -11,8 +11,9 @@ from typing import Any
 
 import yaml
 
+from controller.app.bundles import keep_accepted
 from controller.app.context import NodeJob
-from controller.app.desired import Desired, bundle_of
+from controller.app.desired import Desired, bundle_of, kubernetes_as_it_runs
 from controller.app.talos_port import NodeDisk, NodeHardware
 from controller.core.plan import NodeInputs, NodePlan, Refusal, plan_node
 from facts import hardware as profiles
@@ -20,6 +21,7 @@ from facts.machine_model import DiskKind, Hardware, HardwareCpu, HardwareDisk
 from inventory.errors import FleetError, OperatorError
 from inventory.fleet import Node
 from roles import machineconfig, platform, schematic
+from roles.authorities import accepted_in, with_accepted
 from roles.disks import DiskChoice
 from roles.redaction import diff
 from roles.schematic import Schematic
@@ -54,7 +56,16 @@ async def read_running(job: NodeJob) -> Running:
 
 
 def wanted(job: NodeJob, running: Running) -> Desired:
-    """For the version that runs: versions change by rollout. Raises OperatorError for what does not fit."""
+    """For the version that runs: versions change by rollout. Raises OperatorError for what does not fit.
+
+    Authorities that the node accepts besides, in a rotation that somebody began, are kept with the secrets: a
+    configuration without them would cut it off. Not once somebody imported which ones it is to accept.
+    """
+    cluster = job.node.cluster
+    bundle = bundle_of(job.services, cluster)
+    told = accepted_in(running.text, job.node.name)
+    if not bundle.accepted.settled and with_accepted(bundle, told) != bundle:
+        bundle = keep_accepted(job.services, cluster, told, actor="plan")
     node = replace(job.node, address=job.node.address or job.row.address)
     node = replace(node, image=replace(node.image, talos=running.talos))
     named = node.hardware_profile
@@ -62,15 +73,16 @@ def wanted(job: NodeJob, running: Running) -> Desired:
     has_files = node.role != "worker" and platform.sources(job.cluster)
     rendered = machineconfig.render(
         node,
-        job.cluster,
-        bundle_of(job.services, node.cluster),
+        kubernetes_as_it_runs(job.cluster, job.row),
+        bundle,
         DiskChoice(running.disk, "it runs from this one", ()),
         hardware=running.hardware,
         profile=match.profile,
         image=_schematic(node, running.text) or schematic.for_node(node, match.profile),
         files=job.services.manifests.of(job.cluster) if has_files else {},
     )
-    return Desired(node, running.hardware, match.profile.name, None, rendered, notes=rendered.warnings)
+    notes = (*rendered.reasons, *rendered.warnings)
+    return Desired(node, running.hardware, match.profile.name, None, rendered, notes=notes)
 
 
 def difference(running: str, ours: str) -> str:

@@ -9,8 +9,10 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from controller.app.notifying import telling
 from controller.app.run import execute
 from controller.app.services import Services
+from controller.app.snapshots import policies_of
 from controller.app.windows import declare_calendars, site_calendars
 from controller.store import EngineLock, RunRow
 from inventory.errors import BusyError, FleetError, StoreError
@@ -29,18 +31,19 @@ def submit(
     actor: str,
     kind: str = "apply",
     until: str = "",
+    options: Mapping[str, Any] | None = None,
 ) -> str:
     """Declares what the files say and queues the run; returns its id. The texts travel in the run, so that
     another process can carry it out and a later edit of a file does not change a queued run. `until`: the
-    state after which nodes wait for another run.
+    state after which nodes wait for another run; `options`: what else this kind of run needs to know.
     """
     resolved = load_files(texts)
     services.store.declare(resolved.fleet, actor=actor)
     calendars = site_calendars(resolved.fleet, resolved.windows, resolved.blackouts)
     declare_calendars(services, calendars, actor=actor)
-    return services.store.queue_run(
-        kind, selection.to_dict(), actor=actor, options={"texts": dict(texts), "until": until}
-    )
+    services.store.declare_snapshot_policies(policies_of(resolved.fleet))
+    said = {"texts": dict(texts), "until": until, **(options or {})}
+    return services.store.queue_run(kind, selection.to_dict(), actor=actor, options=said)
 
 
 async def run_or_follow(services: Services, run_id: str, on_update: Callable[[], None]) -> RunRow:
@@ -58,7 +61,8 @@ async def run_or_follow(services: Services, run_id: str, on_update: Callable[[],
                 continue
             with lock:
                 begin_engine(services)
-                await work(services, until=run_id)
+                async with telling(services):
+                    await work(services, until=run_id)
     finally:
         ticker.cancel()
         on_update()

@@ -16,8 +16,9 @@ from controller.app.services import Services
 from controller.store import EngineLock, NodeRow
 from inventory.errors import OperatorError, RefusedError
 from inventory.lifecycle import ClusterState, NodeState
+from roles.authorities import same_but_accepted, settled, with_accepted
 from roles.pki import load_certificate
-from roles.secrets import SecretsBundle, create, expiries, from_yaml, to_yaml
+from roles.secrets import Accepted, SecretsBundle, create, expiries, from_yaml, to_yaml
 
 # Nothing with the cluster's keys is on such a machine.
 _EMPTY = (NodeState.DECLARED, NodeState.PINNED, NodeState.INSPECTED, NodeState.RESET)
@@ -47,7 +48,8 @@ def import_bundle(
 ) -> bool:
     """Seals a bundle that was made elsewhere. False if it is the one that is there.
 
-    `replace` puts it in place of another one, while no machine has that one.
+    `replace` puts it in place of another one, while no machine has that one. One that differs only in the
+    authorities that are accepted besides takes its place at any time: the next plan shows what that changes.
     """
     bundle = parse(text, where)
     if same_as_stored(services, cluster, bundle):
@@ -55,10 +57,13 @@ def import_bundle(
         return False
     with EngineLock.acquire(services.home):  # no node may get the old secrets meanwhile
         exists = services.store.has_secret(secrets_name(cluster))
-        if exists:
+        accepts = exists and same_but_accepted(bundle, stored(services, cluster))
+        if exists and not accepts:
             _may_replace(services, cluster, asked=replace)
+        bundle = settled(bundle) if accepts else bundle
         seal(services, cluster, bundle, actor=actor, once=not exists)
         how = "replaced by imported ones" if exists else "imported and sealed in the store"
+        how = "accepted authorities replaced by imported ones" if accepts else how
         services.store.event("SecretsImported", f"cluster/{cluster}", f"secrets {how}")
     return True
 
@@ -82,10 +87,25 @@ def parse(text: str, where: str) -> SecretsBundle:
 
 def same_as_stored(services: Services, cluster: str, bundle: SecretsBundle) -> bool:
     """Whether the store has exactly this bundle, however its text is laid out."""
+    return services.store.has_secret(secrets_name(cluster)) and stored(services, cluster) == bundle
+
+
+def stored(services: Services, cluster: str) -> SecretsBundle:
+    """As the store has it now."""
     name = secrets_name(cluster)
-    if not services.store.has_secret(name):
-        return False
-    return from_yaml(services.store.get_secret(name).decode(), name, check=False) == bundle
+    return from_yaml(services.store.get_secret(name).decode(), name, check=False)
+
+
+def keep_accepted(services: Services, cluster: str, more: Accepted, *, actor: str) -> SecretsBundle:
+    """The cluster's bundle with these authorities among those it accepts; sealed anew if one is new."""
+    have = stored(services, cluster)
+    bundle = with_accepted(have, more)
+    if bundle != have:
+        seal(services, cluster, bundle, actor=actor, once=False)
+        services.store.event(
+            "SecretsImported", f"cluster/{cluster}", "it accepts further authorities; they are kept"
+        )
+    return bundle
 
 
 def seal(services: Services, cluster: str, bundle: SecretsBundle, *, actor: str, once: bool = True) -> None:

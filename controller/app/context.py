@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.app.desired import Desired
 from controller.app.ports import Identity, TalosNode, Target
@@ -13,6 +13,9 @@ from controller.store import ClusterRow, NodeRow
 from inventory.errors import CheckFailed, InvariantError
 from inventory.fleet import Cluster, Fleet, Node
 from inventory.lifecycle import NodeState
+
+if TYPE_CHECKING:  # it is made of jobs
+    from controller.app.growth import Growth
 
 TALOS_PORT = 50000  # Talos constants.go, ApidPort
 
@@ -83,6 +86,7 @@ class NodeJob:
     desired: Desired | None = None
     peers: tuple["NodeJob", ...] = ()  # the other control planes of its cluster
     reset_accepted: bool = False  # by Talos, in this process: its silence is then the effect
+    growth: "Growth | None" = None  # it is to join a cluster that is in use
     pushed: str = ""  # key of the maintenance mode that took the configuration, in this process
 
     @property
@@ -135,6 +139,7 @@ class ClusterJob:
     cluster: Cluster
     gate: ClusterGate
     members: tuple[NodeJob, ...]
+    detail: Mapping[str, Any] = field(default_factory=dict)  # of the act: which node, which snapshot
 
     @property
     def row(self) -> ClusterRow:

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from controller.app.bundles import note, seal, secrets_name
+from controller.app.endpoint import lasting
 from controller.app.ports import CachedImage
 from controller.app.services import Services
 from controller.core.plan import DiskPlan, Refusal
@@ -165,6 +166,12 @@ def as_it_runs(node: Node, row: NodeRow) -> Node:
     return replace(node, image=replace(node.image, talos=row.talos))
 
 
+def kubernetes_as_it_runs(cluster: Cluster, row: NodeRow) -> Cluster:
+    """With the Kubernetes that a rollout brought to the node, whatever the site file says meanwhile."""
+    version = str(row.record.get("kubernetes", ""))
+    return replace(cluster, kubernetes=version) if version and row.state is NodeState.READY else cluster
+
+
 def _decide(services: Services, fleet: Fleet, node: Node, row: NodeRow, facts: Facts) -> Desired:
     machine = hardware(facts)
     named = node.hardware_profile
@@ -189,7 +196,7 @@ def _decide(services: Services, fleet: Fleet, node: Node, row: NodeRow, facts: F
     if not row.record.get("prepared"):
         check_no_other_config(machine, choice.disk, where=node.name, method=node.delivery.method)
     chosen = schematic.for_node(node, match.profile)
-    cluster = fleet.clusters[node.cluster]
+    cluster = kubernetes_as_it_runs(lasting(services, fleet.clusters[node.cluster]), row)
     rendered = machineconfig.render(
         node,
         cluster,
@@ -202,7 +209,7 @@ def _decide(services: Services, fleet: Fleet, node: Node, row: NodeRow, facts: F
     )
     url = schematic.image_url(node.image, chosen.id, "arm64" if machine.arch == "arm64" else "amd64")
     told = "" if node.image.url else chosen.document
-    warned = (*notes, *rendered.warnings)
+    warned = (*notes, *rendered.reasons, *rendered.warnings)
     return Desired(node, machine, match.profile.name, choice, rendered, url, warned, refusals, told)
 
 

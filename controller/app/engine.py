@@ -16,6 +16,8 @@ from controller.store import Kind, Outcome, StepRef
 from inventory.errors import CheckFailed, FleetError, Unreachable
 from inventory.lifecycle import CLUSTER_TRANSITIONS, ClusterState, NodeState, Transition, remaining
 
+# From here on a control plane is on its way into etcd, which takes them one at a time.
+JOINING = (NodeState.BOOT_SET, NodeState.BOOTING, NodeState.JOINED, NodeState.CLEANED)
 ATTEMPTS = 3  # of one step in one run, for errors that may pass
 J = TypeVar("J", NodeJob, ClusterJob)
 
@@ -24,17 +26,17 @@ async def perform(
     services: Services, run: str, kind: Kind, name: str, step: str, code: Any, job: Any
 ) -> None:
     """One attempt at one step. Raises what the step raised, after recording it."""
-    crash_point(step, "before_intent")
+    crash_point(step, "before_intent", name)
     intent: Mapping[str, Any] = await code.intent(job)
     started = services.store.begin(StepRef(run, kind, name, step), detail=dict(intent))
-    crash_point(step, "after_intent")
+    crash_point(step, "after_intent", name)
     try:
         found = None
         if started.attempt > 1 and not code.repeatable:
             found = await code.observe(job)
         if found is None:
             acted = await code.act(job)
-            crash_point(step, "after_effect")
+            crash_point(step, "after_effect", name)
             seen = await code.observe(job)
             if seen is None:
                 raise CheckFailed(
@@ -52,7 +54,7 @@ async def perform(
             started, outcome=outcome, detail=describe(error), problem=problem_text(error, name)
         )
         raise
-    crash_point(step, "after_observe")
+    crash_point(step, "after_observe", name)
     services.store.finish(started, outcome="done", detail={}, record=dict(found))
     if kind == "node":
         services.store.touch(name, talos=str(found.get("talos", "")), profile=str(found.get("profile", "")))
@@ -86,7 +88,11 @@ async def insist(services: Services, run: str, kind: Kind, name: str, step: str,
 async def drive_node(job: NodeJob, transitions: tuple[Transition, ...] | None = None) -> None:
     """Takes one node to READY (or through `transitions`), telling its cluster when it joined."""
     ahead = remaining(job.state) if transitions is None else transitions
+    waits = job.growth
     for transition in ahead:
+        if waits is not None and transition.source in JOINING:
+            await waits.turn(job)
+            waits = None
         if job.state in (NodeState.JOINED, NodeState.CLEANED, NodeState.READY):
             _tell(job)
         await insist(

@@ -1,4 +1,4 @@
-"""Holds each image URL to the file of its first fetch, and takes images from a folder if one is named.
+"""Holds each image URL to the file of its first fetch; takes what a release put ready, or a folder if named.
 
 `image.sha256` of the site file has the last word; without it, another file under a known URL is refused. The
 hashing itself, and the fetching, are the cache's.
@@ -21,14 +21,26 @@ class LockedImages:
     def __init__(self, inner: Images, store: Store, *, mirror: Path | None = None) -> None:
         self._inner, self._store, self._mirror = inner, store, mirror
 
+    def _source(self, url: str, sha256: str) -> str:
+        staged = self._store.home.staged(sha256) if sha256 else None
+        if staged is not None and staged.is_file():
+            return str(staged)
+        return in_mirror(url, self._mirror) if self._mirror else url
+
     async def ensure(
         self, url: str, sha256: str, *, progress: Callable[[int, int], None], schematic: str = ""
     ) -> CachedImage:
         pinned = self._store.image_pin(url)
-        source = in_mirror(url, self._mirror) if self._mirror else url
+        source = self._source(url, sha256 or pinned)
         try:
             image = await self._inner.ensure(source, sha256 or pinned, progress=progress, schematic=schematic)
         except OperatorError as error:
+            if "SHA-256" in error.what and source == str(self._store.home.staged(sha256 or pinned)):
+                raise RefusedError(
+                    "the file that a release put ready is damaged",
+                    where=source,
+                    fix="put it ready again: cto update stage RELEASE, or cto bundle import BUNDLE",
+                ) from error
             if sha256 or not pinned or "SHA-256" not in error.what:
                 raise
             raise RefusedError(

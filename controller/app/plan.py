@@ -16,6 +16,8 @@ from controller.app.context import ClusterGate, Limits, NodeJob, target_of
 from controller.app.desired import Desired, desire, ensure_bundles, ensure_manifests, stored_facts
 from controller.app.gather import gather
 from controller.app.identity import minting
+from controller.app.licensing import without_place
+from controller.app.membership import path_of
 from controller.app.observe import observe
 from controller.app.services import Services
 from controller.core.confirmation import refused, unconfirmed
@@ -24,6 +26,7 @@ from controller.core.plan import (
     ClusterPlan,
     NodeInputs,
     NodePlan,
+    PatchPlan,
     Plan,
     Refusal,
     assemble,
@@ -38,7 +41,7 @@ from inventory.lifecycle import ClusterState, NodeState
 from inventory.resolve import Resolved
 from inventory.selectors import Selection
 from roles import platform
-from roles.redaction import diff
+from roles.redaction import diff, redact_patch
 
 ACTOR = "plan"
 _NEW = (NodeState.PINNED, NodeState.INSPECTED)
@@ -80,9 +83,10 @@ async def make_plan(
     )
     if look is not Look.NONE:
         nodes = await confirm(services, nodes)
+    nodes = [_patched(resolved, node) for node in _licensed(services, picked, nodes)]
     clusters = _clusters(services, fleet, nodes)
     warnings = [str(w) for w in resolved.warnings] + _unread(services)
-    warnings += [f"{name}: no longer in the site files; nothing is done to it" for name in declared.missing]
+    warnings += [_left_out(services, name) for name in declared.missing]
     warnings += [
         f"{name}: the file pins another host key than the one trusted; the trusted one is kept"
         for name in declared.conflicts
@@ -93,6 +97,31 @@ async def make_plan(
     moving = {n.cluster for n in final if n.change is not Change.REFUSED}
     clusters = [c if c.name in moving else replace(c, steps=()) for c in clusters]
     return assemble(final, clusters, warnings=warnings)
+
+
+def _left_out(services: Services, name: str) -> str:
+    """Leaving a node out of the files destroys nothing; a command does."""
+    row = services.store.node(name)
+    live = row is not None and row.state in (NodeState.JOINED, NodeState.CLEANED, NodeState.READY)
+    hint = f"; to give it up: cto node remove {name}" if live else ""
+    return f"{name}: no longer in the site files; nothing is done to it{hint}"
+
+
+def _licensed(services: Services, picked: Sequence[Node], nodes: Sequence[NodePlan]) -> list[NodePlan]:
+    working = {plan.name for plan in nodes if plan.steps}
+    held = without_place(services, (n for n in picked if n.name in working))
+    return [refused(n, held[n.name]) if n.name in held else n for n in nodes]
+
+
+def _patched(resolved: Resolved, node: NodePlan) -> NodePlan:
+    """With the patches that its configuration has: at a first install there is no difference to show them."""
+    if node.change is Change.NOTHING:
+        return node
+    told = (
+        PatchPlan(o.layer.partition(" ")[0], o.layer, f"{o.file}:{o.line}", redact_patch(o.value))
+        for o in resolved.patches(node.name)
+    )
+    return replace(node, patches=tuple(told))
 
 
 async def _refresh(services: Services, nodes: Sequence[Node]) -> dict[str, FleetError]:
@@ -216,7 +245,8 @@ def _cluster(services: Services, cluster: Cluster, members: Sequence[NodePlan]) 
         kubernetes=cluster.kubernetes,
         members=members,
     )
-    return replace(planned, images=_platform_images(services, cluster))
+    path = path_of(services, cluster, members)
+    return replace(planned, images=_platform_images(services, cluster), path=path)
 
 
 def _platform_images(services: Services, cluster: Cluster) -> tuple[str, ...]:

@@ -4,8 +4,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, M
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from controller.app.kube_port import KubeNode as KubeNode  # noqa: PLC0414 - everybody takes it from here
+from controller.app.kube_port import KubeObjectOperations, KubeOperations
 from controller.app.ssh_port import Clock as Clock  # noqa: PLC0414 - everybody takes it from here
 from controller.app.ssh_port import Completed as Completed  # noqa: PLC0414 - everybody takes it from here
 from controller.app.ssh_port import Ssh as Ssh  # noqa: PLC0414 - everybody takes it from here
@@ -113,8 +116,9 @@ class TalosNode(TalosOperations, Protocol):
         mode: Literal["AUTO", "NO_REBOOT", "STAGED", "TRY"] = "AUTO",
         dry_run: bool = False,
     ) -> Applied: ...
-    async def bootstrap(self) -> bool:
+    async def bootstrap(self, *, recover: bool = False) -> bool:
         """True if etcd was started by this call, False if it had been started before (AlreadyExists).
+        `recover`: with the snapshot that `etcd_recover` brought.
         Raises `NotYet` (retryable) for FailedPrecondition.
         """
         ...
@@ -162,16 +166,7 @@ class TalosApi(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class KubeNode:
-    name: str
-    ready: bool
-    roles: tuple[str, ...]
-    version: str
-    unschedulable: bool
-
-
-class KubeApi(Protocol):
+class KubeApi(KubeOperations, KubeObjectOperations, Protocol):
     async def nodes(self, kubeconfig: bytes, *, host: str = "", port: int = 0) -> Sequence[KubeNode]: ...
     async def version(self, kubeconfig: bytes, *, host: str = "", port: int = 0) -> str: ...
     async def daemon_sets(
@@ -222,6 +217,10 @@ class Manifests(Protocol):
         """By part (cilium, argocd). Raises OperatorError for a file that is missing or can't be used,
         RefusedError for one that is not the one asked for.
         """
+        ...
+
+    def files(self, cluster: Cluster) -> Mapping[str, Path]:
+        """URL → the file here that stands for it, of those that `of` reads."""
         ...
 
 

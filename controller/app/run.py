@@ -5,25 +5,39 @@ the plan's.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from controller.app.adopted import difference, read_running, wanted
 from controller.app.context import ClusterGate, ClusterJob, Limits, NodeJob
 from controller.app.desired import desire, ensure_bundles, ensure_manifests
+from controller.app.endpoint_move import settle_endpoint
 from controller.app.engine import describe, drive_cluster, drive_node, problem_text
+from controller.app.growth import growth_of
 from controller.app.identity import minting
+from controller.app.licensing import without_place
+from controller.app.longhorn import follow_growth
 from controller.app.observe import observe
+from controller.app.recovery import execute_recovery
+from controller.app.removal import execute_removal
+from controller.app.reset import forget_empty, forget_nodes
+from controller.app.rollout_hold import held
 from controller.app.services import Services
 from controller.app.steps.reset import TALOS_STATES
 from controller.app.steps.verify import Verify
 from controller.core.plan import Verdict, judge
 from inventory.errors import FleetError, RefusedError
-from inventory.fleet import Cluster, Fleet
+from inventory.fleet import Cluster, Fleet, Node
 from inventory.lifecycle import RECONFIGURE_PATH, ClusterState, NodeState, Transition, reset_path
 from inventory.resolve import load_files
 from inventory.selectors import Selection
+
+# Runs that need no site file: they are about what is there.
+ASIDE: Mapping[str, Callable[[Services, str, Mapping[str, Any]], Awaitable[Verdict]]] = {
+    "remove": execute_removal,
+    "recover": execute_recovery,
+}
 
 
 @dataclass(slots=True)
@@ -54,10 +68,16 @@ class Run:
 
 async def execute(services: Services, run_id: str, body: Mapping[str, Any]) -> Verdict:
     """Does one run to its end. Never raises for what a node did: that is in the verdict and on the node."""
+    kind = str(body.get("kind", "apply"))
+    if kind in ASIDE:
+        return await ASIDE[kind](services, run_id, body)
+    if kind == "replace":
+        from controller.app.replacing import execute_replacement  # it uses what is below
+
+        return await execute_replacement(services, run_id, body)
     resolved = load_files(body["texts"])
     selection = Selection.from_dict(body["selection"])
     chosen = {node.name for node in selection.pick(resolved.fleet)}
-    kind = str(body.get("kind", "apply"))
     outcome = Outcome()
     clusters = [c for c in resolved.fleet.clusters.values() if chosen & set(c.nodes)]
     begun = chosen if kind == "apply" else set()
@@ -66,6 +86,10 @@ async def execute(services: Services, run_id: str, body: Mapping[str, Any]) -> V
         services.store.set_problem(f"node/{name}", problem_text(error, name))
     if services.store.observe_only():
         return outcome.verdict()  # the store refuses every change until all nodes were read
+    if kind == "apply":
+        _licensed(services, [node for node in resolved.fleet.nodes.values() if node.name in chosen], outcome)
+    for name, refusal in held(services, chosen).items():
+        outcome.failed[f"node/{name}"] = describe(refusal)
     chosen -= {subject.removeprefix("node/") for subject in outcome.failed}
     if body.get("until") == NodeState.PREPARED:
         from controller.app.preparing import prepare_all  # it uses what is below
@@ -74,10 +98,20 @@ async def execute(services: Services, run_id: str, body: Mapping[str, Any]) -> V
         return outcome.verdict()
     await ensure_bundles(services, (c.name for c in clusters))
     await ensure_manifests(services, clusters)
-    drive = _reset_cluster if kind == "reset" else _apply_cluster
+    drive = _reset_cluster if kind == "reset" else apply_cluster
     run = Run(services, run_id, resolved.fleet, frozenset(chosen), Limits.default(), outcome)
     await asyncio.gather(*(drive(run, cluster) for cluster in clusters))
     return outcome.verdict()
+
+
+def _licensed(services: Services, nodes: Sequence[Node], outcome: Outcome) -> None:
+    """Those whose key is trusted would get something put on them now; is there a place for each?"""
+    trusted = {row.name for row in services.store.nodes() if row.host_key}
+    held = without_place(services, (n for n in nodes if n.name in trusted))
+    for name, refusal in held.items():
+        error = RefusedError(refusal.reason, where=name, fix=refusal.fix)
+        outcome.failed[f"node/{name}"] = describe(error)
+        services.store.set_problem(f"node/{name}", problem_text(error, name))
 
 
 def jobs_of(
@@ -92,9 +126,11 @@ def jobs_of(
     return jobs
 
 
-async def _apply_cluster(run: Run, cluster: Cluster) -> None:
+async def apply_cluster(run: Run, cluster: Cluster) -> None:
     outcome = run.outcome
     jobs = run.jobs(cluster)
+    if not await settle_endpoint(run.id, cluster, jobs, run.chosen, outcome.failed):
+        return
     work: dict[str, tuple[Transition, ...] | None] = {}
     for job in jobs:
         if job.state in (NodeState.JOINED, NodeState.CLEANED, NodeState.READY) and job.node.role != "worker":
@@ -105,6 +141,7 @@ async def _apply_cluster(run: Run, cluster: Cluster) -> None:
         elif job.node.name in run.chosen and job.row.host_key and job.state is not NodeState.RESET:
             _collect(job, work, outcome)
     _leave_out_lone_workers(jobs, work, outcome)
+    growth = growth_of(run.services, cluster.name, jobs, tuple(work))
     gate = jobs[0].gate if jobs else ClusterGate(cluster.name)
     cluster_job = ClusterJob(run.services, run.id, cluster, gate, jobs)
     tasks = {
@@ -112,6 +149,8 @@ async def _apply_cluster(run: Run, cluster: Cluster) -> None:
         for job in jobs
         if job.node.name in work
     }
+    if growth is not None:
+        growth.begin(jobs, tasks, outcome.failed)
     whole = all(
         name in work or (row is not None and row.state == NodeState.READY)
         for name in cluster.nodes
@@ -193,9 +232,13 @@ async def _one_node(job: NodeJob, transitions: tuple[Transition, ...] | None, ou
             await drive_node(job, transitions)
         if job.row.problem:
             job.services.store.set_problem(f"node/{job.node.name}", "")
+        if job.growth is not None:
+            await job.growth.passed(job.node.name)
         outcome.done.append(f"node/{job.node.name}")
     except FleetError as error:
         failed(job, error, outcome)
+        if job.growth is not None:
+            await job.growth.failed(job.node.name, error.what)
 
 
 async def _one_cluster(job: ClusterJob, changes: bool, whole: bool, outcome: Outcome) -> None:
@@ -204,6 +247,7 @@ async def _one_cluster(job: ClusterJob, changes: bool, whole: bool, outcome: Out
     try:
         await drive_cluster(job, whole=whole, again=changes)
         if whole:
+            await follow_growth(job)  # also if the run that made it grow did not come so far
             if job.row.problem:
                 job.services.store.set_problem(name, "")
             if state is not ClusterState.READY or changes:
@@ -251,16 +295,5 @@ async def _reset_cluster(run: Run, cluster: Cluster) -> None:
         job.peers = tuple(p for p in job.peers if p.node.name not in run.chosen and p.state in TALOS_STATES)
     for job in jobs:
         await _one_node(job, reset_path(job.state), run.outcome)
-    _forget_empty(run.services, cluster)
-
-
-def _forget_empty(services: Services, cluster: Cluster) -> None:
-    """A cluster without any member left is planned again, so that it can be bootstrapped anew."""
-    rows: Sequence[Any] = [services.store.node(name) for name in cluster.nodes]
-    row = services.store.cluster(cluster.name)
-    if row is None or row.state == ClusterState.PLANNED:
-        return
-    if all(r is None or r.state in (NodeState.RESET, NodeState.DECLARED, NodeState.PINNED) for r in rows):
-        services.store.move_cluster(
-            cluster.name, ClusterState.PLANNED, reason="all members were reset", actor="engine"
-        )
+    forget_empty(run.services, cluster)
+    await forget_nodes(run.services, run.id, cluster.name, run.chosen, run.outcome.failed)

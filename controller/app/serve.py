@@ -1,54 +1,157 @@
-"""`cto serve`: one engine and the web pages on one loop. Builds no page; listens on loopback only for now."""
+"""`cto serve`: one engine and the web pages on one loop. Builds no page and decides nothing about who may."""
 
 import asyncio
+import contextlib
+import signal
+import ssl
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from controller.app.apply import begin_engine, work
+from controller.app.enrollment.host import keep_enrollment
+from controller.app.mirroring import keep_mirrors
+from controller.app.notifying import keep_notifying
+from controller.app.rollout_engine import drive_all
 from controller.app.services import Services
+from controller.app.snapshots import keep_snapshots
 from controller.app.watch import watch
 from controller.app.windows import keep_calendar
-from controller.store import EngineLock
+from controller.store import EngineLock, Home
+from controller.store.home import write_private
+from inventory.errors import OperatorError
+
+if TYPE_CHECKING:
+    import uvicorn
+
+# What an engine does as long as it lives; each runs until it is cancelled.
+_KEEPERS = (
+    work,
+    watch,
+    drive_all,
+    keep_calendar,
+    keep_snapshots,
+    keep_notifying,
+    keep_mirrors,
+    keep_enrollment,
+)
+_MOST_AT_ONCE = 600  # connections; the open pages of 250 people and what they ask for
+_GRACE = 3  # seconds for requests that are under way when it ends
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the pages are served. Beyond this computer only by TLS."""
+
+    host: str = "127.0.0.1"
+    port: int = 8180
+    crt: Path | None = None
+    key: Path | None = None
+
+    @property
+    def secure(self) -> bool:
+        return self.crt is not None
+
+    @property
+    def loopback(self) -> bool:
+        return is_loopback(self.host)
+
+    def url(self, port: int, name: str = "") -> str:
+        host = name or self.host
+        shown = f"[{host}]" if ":" in host else host
+        return f"{'https' if self.secure else 'http'}://{shown}:{port}/"
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def serve(
     services: Services,
     app: Callable[..., Any],
     *,
-    port: int,
+    listen: Listen,
     started: Callable[[str], None],
-    host: str = "127.0.0.1",
+    name: str = "",
 ) -> None:
-    """Runs until cancelled.
+    """Runs until cancelled. `app` is the ASGI application; `name` is how others call this host.
 
-    `app` is the ASGI application. Raises BusyError (with the pid) if another engine is at work.
+    Raises BusyError (with the pid) if another engine is at work.
     """
     import uvicorn
 
+    if not listen.secure and not listen.loopback:
+        raise OperatorError(
+            "without TLS the pages are served on this computer only", fix="leave --listen out"
+        )
     with EngineLock.acquire(services.home):
         begin_engine(services)
-        config = uvicorn.Config(
-            app, host=host, port=port, log_level="warning", lifespan="on", timeout_graceful_shutdown=3
-        )
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(_config(app, listen))
+        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]  # ours
+        told_to_end = _told_to_end()
         pages = asyncio.ensure_future(server.serve())
-        engine = asyncio.ensure_future(work(services))
-        watching = asyncio.ensure_future(watch(services))
-        calendar = asyncio.ensure_future(keep_calendar(services))
+        tasks = [asyncio.ensure_future(keep(services)) for keep in _KEEPERS]
         try:
             while not server.started and not pages.done():
                 await services.clock.sleep(0.05)
             if server.started:
                 bound = server.servers[0].sockets[0].getsockname()[1]  # the real one, if 0 was asked for
-                started(f"http://{host}:{bound}/")
-            done, _ = await asyncio.wait(
-                [pages, engine, watching, calendar], return_when=asyncio.FIRST_COMPLETED
-            )
+                url = listen.url(bound, name)
+                write_private(address_file(services.home), url.encode())
+                started(url)
+            done, _ = await asyncio.wait([pages, told_to_end, *tasks], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()  # an engine that ended did so by an error, which must be seen
         finally:
+            address_file(services.home).unlink(missing_ok=True)
             server.should_exit = True
-            engine.cancel()
-            watching.cancel()
-            calendar.cancel()
-            await asyncio.gather(pages, engine, watching, calendar, return_exceptions=True)
+            for task in (told_to_end, *tasks):
+                task.cancel()
+            await asyncio.gather(pages, told_to_end, *tasks, return_exceptions=True)
+
+
+def _told_to_end() -> "asyncio.Task[bool]":
+    """Done when the process is asked to end (SIGTERM), as by systemd: it then ends as if all were over."""
+    asked = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)
+    return asyncio.ensure_future(asked.wait())
+
+
+def address_file(home: Home) -> Path:
+    """Where the pages are served just now; for `cto user code`."""
+    return home.web / "address"
+
+
+def served_at(home: Home) -> str:
+    """The address of the pages; empty if nothing serves them."""
+    try:
+        return address_file(home).read_text(encoding="ascii")
+    except FileNotFoundError:
+        return ""
+
+
+def _config(app: Callable[..., Any], listen: Listen) -> "uvicorn.Config":
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        host=listen.host,
+        port=listen.port,
+        log_level="warning",
+        lifespan="on",
+        proxy_headers=False,  # nobody in front of us says where a request comes from
+        server_header=False,
+        limit_concurrency=_MOST_AT_ONCE,
+        timeout_graceful_shutdown=_GRACE,
+        ssl_certfile=str(listen.crt) if listen.crt else None,
+        ssl_keyfile=str(listen.key) if listen.key else None,
+    )
+    config.load()
+    if config.ssl is not None:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    return config

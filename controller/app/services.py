@@ -3,8 +3,12 @@
 from collections.abc import Callable, MutableMapping
 from typing import Protocol
 
+from controller.app.enrollment.ports import EnrollmentNetwork
+from controller.app.feed_port import Feeds
+from controller.app.notify_port import Notifiers
 from controller.app.ports import Clock, Discovery, Images, KubeApi, Manifests, Runner, Ssh, TalosApi
-from controller.store import Home, Store
+from controller.app.registry_port import Registries
+from controller.store import Home, Store, StoreQueries
 from roles.secrets import SecretsBundle
 
 
@@ -15,6 +19,11 @@ class Services(Protocol):
     def home(self) -> Home: ...
     @property
     def store(self) -> Store: ...
+    @property
+    def queries(self) -> StoreQueries:
+        """Reads over connections of their own, as pages do."""
+        ...
+
     @property
     def ssh_public_key(self) -> str:
         """The controller's own key as an authorized_keys line; made at first use."""
@@ -31,9 +40,17 @@ class Services(Protocol):
     @property
     def discovery(self) -> Discovery: ...
     @property
+    def enrollment(self) -> EnrollmentNetwork: ...
+    @property
     def images(self) -> Images: ...
     @property
     def manifests(self) -> Manifests: ...
+    @property
+    def feeds(self) -> Feeds: ...
+    @property
+    def registries(self) -> Registries: ...
+    @property
+    def notifiers(self) -> Notifiers: ...
     @property
     def clock(self) -> Clock: ...
     @property

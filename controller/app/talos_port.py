@@ -4,7 +4,7 @@ Plain values and a protocol only. Which call is safe when (quorum, windows, drai
 node itself checks little of it.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -141,6 +141,18 @@ class TalosOperations(Protocol):
         """Another one after each boot."""
         ...
 
+    async def unproved_install(self) -> bool:
+        """A version was installed that has not run well yet: Talos keeps the way back until it does."""
+        ...
+
+    async def clock(self) -> float:
+        """The node's own, in seconds since 1970, to about a second."""
+        ...
+
+    async def free_bytes(self) -> int | None:
+        """Room for images; None: it does not say."""
+        ...
+
     # etcd
 
     async def etcd_status(self) -> EtcdStatus: ...
@@ -151,6 +163,14 @@ class TalosOperations(Protocol):
 
     async def etcd_snapshot(self, path: Path, *, max_bytes: int = 8 << 30) -> Snapshot:
         """Into a new file, 0600, there only once it is whole. Raises CheckFailed for a wrong checksum."""
+        ...
+
+    def etcd_snapshot_parts(self) -> AsyncGenerator[bytes, None]:
+        """The same as it comes in, for somebody who checks and seals it on its way."""
+        ...
+
+    async def etcd_recover(self, parts: AsyncIterator[bytes]) -> None:
+        """Hands a snapshot to a node whose etcd never started; `bootstrap(recover=True)` then uses it."""
         ...
 
     async def etcd_leave(self) -> None:

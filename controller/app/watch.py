@@ -5,18 +5,16 @@ Only `cto serve` watches; a single command reads what it needs and ends.
 
 import asyncio
 
-from controller.app.context import ClusterGate, ClusterJob, Limits, NodeJob
-from controller.app.identity import minting
+from controller.app.context import ClusterJob, Limits, NodeJob
 from controller.app.services import Services
 from controller.app.steps.cluster import VerifyCluster
 from controller.app.steps.verify import Verify
-from controller.store import ClusterRow, NodeRow
+from controller.app.stored import stored_jobs
+from controller.store import ClusterRow
 from inventory.errors import FleetError
-from inventory.fleet import Cluster, Fleet, Node, Role
 from inventory.lifecycle import ClusterState, NodeState
 
 EVERY = 60.0  # seconds; what is older than ten minutes is shown as old
-_NOWHERE = Fleet("", {}, {}, {})
 
 
 async def watch(services: Services, *, every: float = EVERY) -> None:
@@ -28,7 +26,7 @@ async def watch(services: Services, *, every: float = EVERY) -> None:
 
 
 async def _cluster(services: Services, row: ClusterRow, limits: Limits) -> None:
-    jobs = _jobs(services, row, limits)
+    jobs = stored_jobs(services, row, limits)
     ready = [job for job in jobs if job.state is NodeState.READY]
     await asyncio.gather(*(_node(services, job) for job in ready))
     if row.state is not ClusterState.READY:
@@ -56,18 +54,3 @@ async def _node(services: Services, job: NodeJob) -> None:
     now = services.store.node(before.name)
     if now is not None and now.state is before.state and problem != now.problem == before.problem:
         services.store.set_problem(f"node/{before.name}", problem)
-
-
-def _jobs(services: Services, row: ClusterRow, limits: Limits) -> tuple[NodeJob, ...]:
-    """Enough of jobs to read by: from what is stored, since the site files may be elsewhere."""
-    rows = services.store.nodes(cluster=row.name)
-    cluster = Cluster(row.name, row.site, row.endpoint, row.kubernetes, tuple(each.name for each in rows))
-    gate, identity = ClusterGate(row.name), minting(services, row.name)
-    return tuple(
-        NodeJob(services, "", _NOWHERE, _declared(each), cluster, gate, limits, identity) for each in rows
-    )
-
-
-def _declared(row: NodeRow) -> Node:
-    role: Role = "controlplane" if row.role != "worker" else "worker"
-    return Node(row.name, row.site, row.cluster, role, address=row.address)

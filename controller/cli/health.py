@@ -4,9 +4,9 @@ Mends nothing, and creates nothing: a home that is not there yet is fine. Add a 
 function and naming it in `CHECKS`.
 """
 
+import os
 import shutil
 import socket
-import sqlite3
 import stat
 import subprocess
 import sys
@@ -19,6 +19,7 @@ from typing import Literal
 from controller.cli import names
 from controller.store.home import Home
 from controller.store.lock import holder
+from inventory.wording import count
 from web.ports import EXIT_DONE, EXIT_INPUT, EXIT_NODE
 
 Level = Literal["good", "warn", "bad"]
@@ -155,18 +156,30 @@ def drops_mdns(rules: str) -> bool:
 
 
 def disk_space(around: Surroundings) -> Iterator[Finding]:
-    place = around.home.root
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free
+    free = shutil.disk_usage(_nearest(around.home.root)).free
     what = f"{free / _GIB:.1f} GiB free at {around.home.root}"
     fix = "free some space, or choose another place with CTO_HOME"
     level: Level = "good" if free >= 2 * _GIB else "warn" if free >= _GIB // 4 else "bad"
     yield Finding("disk space", level, what, "" if level == "good" else fix)
 
 
+def _nearest(path: Path) -> Path:
+    """The path, or the folder above it that exists."""
+    while not path.exists():
+        path = path.parent
+    return path
+
+
 def permissions(around: Surroundings) -> Iterator[Finding]:
     home = around.home
+    place = _nearest(home.root)
+    if not place.is_dir():
+        yield Finding("home", "bad", f"{place} is not a directory", "choose another home: cto --home DIR …")
+        return
+    if not os.access(place, os.W_OK | os.X_OK):
+        fix = "mount it for writing or mend its permissions, or choose another home: cto --home DIR …"
+        yield Finding("home", "bad", f"{place} can't be written", fix)
+        return
     if not home.root.exists():
         yield Finding("home", "good", f"{home.root} is made at first use")
         return
@@ -186,18 +199,11 @@ def store(around: Surroundings) -> Iterator[Finding]:
     if not home.database.exists():
         yield Finding("store", "good", "nothing is kept yet")
         return
-    try:
-        with sqlite3.connect(f"file:{home.database}?mode=ro", uri=True) as connection:
-            answer = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    except sqlite3.Error as error:
-        answer = str(error)
-    if answer != "ok":
-        yield Finding("store", "bad", f"damaged: {answer}", "cto store restore FILE")
-    elif not home.key.exists():
+    if not home.key.exists():
         fix = f"put what cto key export wrote into {home.key}"
         yield Finding("store", "bad", "the key that opens its secrets is missing", fix)
     else:
-        yield Finding("store", "good", f"whole, {around.known.nodes} nodes")
+        yield Finding("store", "good", f"whole, {count(around.known.nodes, 'node')}")
 
 
 def engine(around: Surroundings) -> Iterator[Finding]:
@@ -205,7 +211,7 @@ def engine(around: Surroundings) -> Iterator[Finding]:
     if pid:
         yield Finding("engine", "good", f"at work, pid {pid}")
     elif around.known.interrupted:
-        what = f"the last one ended in the middle of {around.known.interrupted} run(s)"
+        what = f"the last one ended in the middle of {count(around.known.interrupted, 'run')}"
         yield Finding("engine", "warn", what, "nothing is lost: cto apply goes on where it stopped")
     else:
         yield Finding("engine", "good", "at rest")

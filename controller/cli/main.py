@@ -4,6 +4,7 @@ So that `cto --help` starts fast, the tree is a table of names, modules and one-
 keeps the table and the commands the same.
 """
 
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -29,11 +30,19 @@ TREE: dict[str, dict[str, str]] = {
         "serve": "Run the controller and its web page on this computer.",
     },
     "Things": {
-        "node": "Add, confirm, list, show or reset nodes.",
+        "node": "Add, confirm, list, show, replace, remove or reset nodes.",
         "window": "Maintenance windows: preview, freeze, override.",
+        "rollout": "Update clusters in waves: plan, start, pause, roll back.",
         "cluster": "Show clusters; fetch kubeconfig and talosconfig.",
+        "etcd": "etcd snapshots: take, list, verify, write out.",
         "secrets": "Make, import and export a cluster's secrets.",
         "machineconfig": "A node's machine configuration: print it, look one over.",
+        "notify": "Tell people what happens: e-mail, webhook.",
+        "update": "Releases: trust a publisher, look, put ready.",
+        "bundle": "Carry releases to where no network is.",
+        "user": "Accounts of the pages and the API: add, list, grant, revoke.",
+        "apitoken": "Tokens for programs: create, list, revoke.",
+        "enroll": "Let machines join: open, list, approve, reject.",
         "token": "Enrolment tokens: create, list, revoke.",
         "facts": "Gather, show and compare what machines are.",
         "iso": "The image that machines are started with.",
@@ -51,10 +60,14 @@ TREE: dict[str, dict[str, str]] = {
     "Looking after it": {
         "doctor": "Check this computer; a fix for each finding.",
         "store": "Back up and restore the fleet store.",
+        "license": "The licence: import it, see what it allows.",
         "key": "The key that opens the store's secrets; the SSH key machines let in.",
         "audit": "Verify the audit log.",
         "support": "A redacted bundle for a support request.",
         "completion": "Shell completion for bash, zsh and fish.",
+    },
+    "For publishers": {
+        "vendor": "Make keys, issue licences, publish releases.",
     },
 }
 
@@ -112,10 +125,17 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     help="Where the fleet is kept. Default: $CTO_HOME, or the platform's data directory.",
 )
 @click.option(
+    "--server",
+    envvar="CTO_SERVER",
+    default="",
+    metavar="URL",
+    help="Read another controller's fleet, with the token in $CTO_TOKEN.",
+)
+@click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
 )
 @click.pass_context
-def cli(ctx: click.Context, home: Path | None) -> None:
+def cli(ctx: click.Context, home: Path | None, server: str) -> None:
     """From bare machines at many sites to running Talos Kubernetes clusters, from this computer.
 
     Exit codes: 0 done or nothing to do, 1 our bug, 2 wrong input, 3 busy, 4 a node or the network
@@ -124,6 +144,10 @@ def cli(ctx: click.Context, home: Path | None) -> None:
     app = ctx.ensure_object(App)
     if home is not None:
         app.home = home
+    if server:
+        from controller.cli.remote import opener
+
+        app.open_services = opener(server, app.environ, app.now)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
     elif ctx.invoked_subcommand != "doctor":  # doctor reports it as one finding among others
@@ -134,6 +158,8 @@ def cli(ctx: click.Context, home: Path | None) -> None:
 
 def run(argv: Sequence[str], app: App) -> int:
     """Runs one command line and returns the exit code. Never raises."""
+    if "--output=json" in argv or ("--output", "json") in itertools.pairwise(argv):
+        app.output = "json"  # also for what goes wrong before it is parsed
     try:
         # Not cli.main(): that ends the process itself when the reader of a pipe goes away.
         with cli.make_context("cto", list(argv), obj=app) as context:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from controller.cli.base import App
-from inventory.errors import StoreError
+from inventory.errors import OperatorError, StoreError
 
 DISTRIBUTION = "platform-in-a-box"
 NAMES = ("inventory", "facts", "roles", "deploys", "iso", "web", "controller")
@@ -45,6 +45,9 @@ def check_at_start(app: App) -> None:
     from controller.cli.errors import home_path
 
     folder = home_path(app)
+    if folder.exists() and not folder.is_dir():
+        what = "the home is not a directory"
+        raise OperatorError(what, where=str(folder), fix="choose another home: cto --home DIR …, or CTO_HOME")
     if not folder.is_dir():
         return  # nothing is kept yet, so there is nothing to harm; and a mere --help must not create it
     marker, key = folder / "names.ok", _key()

@@ -15,6 +15,7 @@ import click
 from controller.cli.base import App
 from controller.cli.output import COLORS, human_bytes, human_seconds, line, plain
 from controller.cli.text import clean
+from inventory.wording import count
 from web import present
 from web.ports import EventView, NodeView, Queries
 
@@ -161,7 +162,7 @@ def picture(
         parts += [_title(site, members, now), _grid([n for n in shown if n.site == site], now), Text()]
     if len(shown) < len(nodes):
         ready = sum(present.node_badge(node, now).tone == "good" for node in nodes)
-        parts.append(Text(f"{ready} of {len(nodes)} nodes ready; {len(shown)} shown", style="bold"))
+        parts.append(Text(f"{ready} of {count(len(nodes), 'node')} ready; {len(shown)} shown", style="bold"))
     parts += [Text(event_text(event), style="dim") for event in recent]
     return Group(*parts)
 

@@ -43,18 +43,25 @@ def _sections() -> Iterator[str]:
     for title, section in TREE.items():
         yield f"## {title}\n"
         for name in section:
-            context = click.Context(cli, info_name="cto", obj=App())
-            found = cli.get_command(context, name)
-            if isinstance(found, click.Group):
-                inner = click.Context(found, info_name=name, parent=context)
-                for verb in found.list_commands(inner):
-                    leaf = found.get_command(inner, verb)
-                    if isinstance(leaf, Command):
-                        yield _entry(
-                            f"{name} {verb}", leaf, click.Context(leaf, info_name=verb, parent=inner)
-                        )
-            elif isinstance(found, Command):
-                yield _entry(name, found, click.Context(found, info_name=name, parent=context))
+            root = click.Context(cli, info_name="cto", obj=App())
+            found = cli.get_command(root, name)
+            if found is not None:
+                for path, leaf, context in leaves(name, found, root):
+                    yield _entry(path, leaf, context)
+
+
+def leaves(
+    path: str, found: click.Command, parent: click.Context
+) -> Iterator[tuple[str, Command, click.Context]]:
+    """Each command below `found`, however deep: `vendor release add` is the third level."""
+    context = click.Context(found, info_name=path.rpartition(" ")[2], parent=parent)
+    if isinstance(found, click.Group):
+        for verb in found.list_commands(context):
+            inner = found.get_command(context, verb)
+            if inner is not None:
+                yield from leaves(f"{path} {verb}", inner, context)
+    elif isinstance(found, Command):
+        yield path, found, context
 
 
 def _entry(path: str, leaf: Command, context: click.Context) -> str:

@@ -50,6 +50,16 @@ class DiskPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class PatchPlan:
+    """One patch of the machine configuration, and who says it: layer "site berlin" has the scope "site"."""
+
+    scope: str  # organization, template, site, cluster, role, class, node
+    layer: str
+    where: str  # file:line
+    text: str  # YAML, redacted
+
+
+@dataclass(frozen=True, slots=True)
 class StepPlan:
     step: str
     title: str
@@ -73,6 +83,7 @@ class NodePlan:
     profile: str = ""
     delivery: str = ""  # how the configuration gets there
     config_digest: str = ""
+    patches: tuple[PatchPlan, ...] = ()  # in the order in which they apply; empty if nothing changes
     config_diff: str = ""  # redacted; for reconfigure
     reboot: str = ""  # reconfigure: what the node says about a reboot
     confirmation: str = ""  # by a look at the machine; empty if there was nothing to look at
@@ -91,6 +102,7 @@ class ClusterPlan:
     steps: tuple[StepPlan, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     images: tuple[str, ...] = ()  # container images that the platform's manifests need
+    path: tuple[str, ...] = ()  # how its membership or endpoint changes, one thing after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +206,7 @@ def _decide(node: NodeInputs) -> tuple[Change, tuple[StepPlan, ...], tuple[Refus
 
 
 def plan_node(node: NodeInputs) -> NodePlan:
-    """Decides what happens to one node. Upgrades are not decided here: a READY node whose version
-    differs gets a note, since changing a version needs a rollout.
-    """
+    """Decides what happens to one node. A READY node of another version gets a note: that needs a rollout."""
     change, steps, refusals = _decide(node)
     notes = node.notes
     if (
@@ -250,9 +260,8 @@ def plan_cluster(
     refusals: tuple[Refusal, ...] = ()
     if ahead and control_planes and all(m.change is Change.REFUSED for m in control_planes):
         first = control_planes[0].refusals[0] if control_planes[0].refusals else None
-        refusals = (
-            Refusal("none of its control planes can be installed", first.fix if first else "see its nodes"),
-        )
+        fix = first.fix if first else "see its nodes"
+        refusals = (Refusal("none of its control planes can be installed", fix),)
         ahead = ()
     return ClusterPlan(name, site, state, endpoint, kubernetes, len(members), _steps(ahead), refusals)
 

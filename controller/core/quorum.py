@@ -139,3 +139,73 @@ def _unusable(victim: str, reading: Reading, purpose: Purpose) -> str:
     answering = sum(m.started for m in members if not (remedy and m.name == victim))
     needed = min(2, answering) if remedy else min(2, max(answering, 1))
     return "" if reading.endpoints >= needed else f"only {reading.endpoints} endpoints agree about etcd"
+
+
+def refuse_join(newcomer: str, reading: Reading) -> str:
+    """Why `newcomer` must not be booted into the cluster now; empty if it may.
+
+    Stricter than etcd itself: a machine that joins and then fails must not be the second that is missing. One
+    that has joined already (a resumed run) is let through by its own wait, not by this.
+    """
+    stale = _stale(reading)
+    if stale:
+        return stale
+    learners = [m.name for m in reading.members if m.learner]
+    if learners:
+        return f"{', '.join(learners)} still joins etcd"
+    ill = [m for m in reading.members if m.problem]
+    if ill:
+        return f"{ill[0].name} {ill[0].problem}, and {newcomer} joins only when every member is well"
+    if len(reading.members) != reading.expected:
+        return f"etcd has {len(reading.members)} members, and the fleet has {reading.expected} control planes"
+    return "" if reading.endpoints >= min(2, len(reading.members)) else _disagree(reading)
+
+
+def refuse_leave(victim: str, reading: Reading, *, dead: bool) -> str:
+    """Why `victim` must not leave etcd now; empty if it may. `dead`: it is to be removed by the others.
+
+    Two questions: is there a quorum to agree on it, and will there be one without it?
+    """
+    stale = _stale(reading)
+    if stale:
+        return stale
+    members = reading.members
+    others = [m for m in members if m.name != victim]
+    if len(others) == len(members):
+        return f"{victim} is not among the members that etcd reports"
+    if not others:
+        return "it is the last member: with it goes the cluster"
+    own = next(m for m in members if m.name == victim)
+    reason = _refuse_change(own, others, gone=dead or bool(own.problem))
+    return reason or ("" if reading.endpoints >= min(2, len(others)) or dead else _disagree(reading))
+
+
+def _refuse_change(own: MemberRead, others: Sequence[MemberRead], *, gone: bool) -> str:
+    well = sum(not m.problem and not m.learner for m in others)
+    stay = sum(not m.learner for m in others)
+    voters, agreeing = stay + (not own.learner), well + (not gone and not own.learner)
+    if agreeing < voters // 2 + 1:
+        return f"{agreeing} of {voters} members are well, and etcd needs {voters // 2 + 1} to change itself"
+    ill = [m for m in others if m.problem or m.learner]
+    if ill and not gone:
+        said = ill[0].problem or "still joins etcd"
+        return f"{ill[0].name} {said}: that one is to be mended or removed first"
+    if well < stay // 2 + 1:
+        return f"of the {stay} members that stay {well} are well: etcd would lose its quorum"
+    return ""
+
+
+def lost(reading: Reading) -> bool:
+    """Has etcd lost its quorum, as far as anybody can tell? Learners don't vote."""
+    voters = [m for m in reading.members if not m.learner]
+    return sum(not m.problem for m in voters) < len(voters) // 2 + 1
+
+
+def _stale(reading: Reading) -> str:
+    if 0 <= reading.age <= FRESH_SECONDS:
+        return ""
+    return f"the last read is {reading.age:.0f} s old; {FRESH_SECONDS:.0f} s are allowed"
+
+
+def _disagree(reading: Reading) -> str:
+    return f"only {reading.endpoints} endpoints agree about etcd"

@@ -12,6 +12,7 @@ from controller.store.connection import to_json
 from controller.store.rows import node_row
 from inventory.errors import RefusedError
 from inventory.lifecycle import ClusterState, NodeState
+from inventory.wording import count
 
 # Nothing of ours was put on it, or nothing is left: otherwise `cto apply` goes on from where it is.
 ADOPTABLE = frozenset({NodeState.DECLARED, NodeState.PINNED, NodeState.INSPECTED, NodeState.RESET})
@@ -42,7 +43,7 @@ class AdoptingChapter(StoreBase):
                 "UPDATE clusters SET record = ?, verified_at = ? WHERE name = ?",
                 [to_json({"adopted": unit.at, "first": first}), unit.at, cluster],
             )
-            message = f"taken over with {len(talos)} nodes, which were only read"
+            message = f"taken over with {count(len(talos), 'node')}, which were only read"
             unit.event("ClusterAdopted", f"cluster/{cluster}", message, {"nodes": list(talos)})
             unit.audit(
                 audit.Entry(

@@ -25,12 +25,15 @@ from controller.store.connection import (
     translated,
     writer,
 )
+from controller.store.enrollments import close as close_enrollment
 from controller.store.home import Home, private_dir, sync_dir, write_private
 from controller.store.lock import EngineLock
 from controller.store.secretbox import SealKey, SecretBox
+from controller.store.sessions import forget_people
 from controller.store.tokens import revoke_all
 from inventory.errors import RefusedError, StoreError
 from inventory.lifecycle import NodeState
+from inventory.wording import count
 
 FORMAT = "cto-backup/1"
 
@@ -205,9 +208,12 @@ def _prepare(
                 [epoch, bool(unread)],
             )
             unit = Unit(connection, at, epoch)
-            unit.event("StoreRestored", "controller", f"store restored; {len(unread)} nodes to be read first")
+            left = count(len(unread), "node")
+            unit.event("StoreRestored", "controller", f"store restored; {left} to be read first")
             unit.audit(audit.Entry(actor, "restore", "store", after=f"epoch {epoch}"))
             revoke_all(unit, actor=actor)  # what was used or revoked since the backup, it does not know
+            close_enrollment(unit, actor=actor, reason="store restored")
+            forget_people(unit, actor=actor)
         connection.execute(
             "PRAGMA journal_mode = DELETE"
         )  # the file alone is whole, so that a rename moves all of it

@@ -49,12 +49,23 @@ def loose_writer(path: Path, *, busy_ms: int = BUSY_MS) -> sqlite3.Connection:
 
 def reader(path: Path, *, busy_ms: int = BUSY_MS) -> sqlite3.Connection:
     """Can't write. May be closed from another thread; is used by one thread only."""
+    # SQLite wants to make its shared memory beside the file; where nobody can write, it has to be told so.
+    how = "immutable=1" if _unchanging(path) else "mode=ro"
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None, check_same_thread=False
     )
     connection.row_factory = sqlite3.Row
     connection.execute(f"PRAGMA busy_timeout = {busy_ms}")
     return connection
+
+
+def _unchanging(path: Path) -> bool:
+    """On a file system that is read-only, and with no journal that still has to be read."""
+    try:
+        read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+    except OSError:
+        return False
+    return bool(read_only) and not path.with_name(f"{path.name}-wal").exists()
 
 
 def _connect(path: Path, busy_ms: int) -> sqlite3.Connection:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from controller.store import audit
 from controller.store.base import StoreBase, Unit
 from controller.store.connection import to_json
+from controller.store.expected import put_expected
 from controller.store.pins import plain_key, set_pin, way_to
 from controller.store.rows import Declared, NodeRow, node_row
 from inventory.lifecycle import ClusterState, NodeState
@@ -28,6 +29,7 @@ class DeclareChapter(StoreBase):
             changed = tuple(
                 node.name for node in fleet.nodes.values() if _put_node(unit, node, known.get(node.name))
             )
+            put_expected(unit, fleet)
             for node in fleet.nodes.values():
                 if node.host_key and not (node.name in known and known[node.name].host_key):
                     set_pin(unit, node.name, node.host_key, actor=actor, reason="pinned in the site file")
@@ -42,6 +44,14 @@ class DeclareChapter(StoreBase):
             name for name in known if name not in fleet.nodes and known[name].state is not NodeState.RESET
         )
         return Declared(added, changed, gone, _conflicts(fleet, known))
+
+    def declare_site(self, fleet: "Fleet", name: str, *, actor: str) -> None:
+        """Takes over one site and nothing that is at it; a site that is known stays as it is."""
+        with self._unit() as unit:
+            if unit.one("SELECT 1 FROM sites WHERE name = ?", [name]) is None:
+                _put_site(unit, fleet, name)
+                unit.event("Declared", "controller", f"site {name} taken over from the site files")
+                unit.audit(audit.Entry(actor, "declare", f"site/{name}"))
 
 
 def _put_site(unit: Unit, fleet: "Fleet", name: str) -> bool:

@@ -55,6 +55,10 @@ class Home:
         return self.root / "engine.lock"
 
     @property
+    def enroll_lock(self) -> Path:
+        return self.root / "enroll.lock"
+
+    @property
     def ballast(self) -> Path:
         return self.root / "ballast"
 
@@ -77,6 +81,15 @@ class Home:
         return self.root / "images"
 
     @property
+    def updates(self) -> Path:
+        """The release feed: metadata that was accepted, files that lie ready."""
+        return self.root / "updates"
+
+    def staged(self, sha256: str) -> Path:
+        """A file of a release, by its content: no name from a feed or bundle ever becomes a path."""
+        return self.updates / "files" / sha256[:2] / sha256
+
+    @property
     def manifests(self) -> Path:
         """Manifest files of Cilium and Argo CD that were fetched."""
         return self.root / "manifests"
@@ -86,8 +99,18 @@ class Home:
         return self.root / "logs"
 
     @property
+    def web(self) -> Path:
+        """The certificate that the pages are served with, where none was given."""
+        return self.root / "web"
+
+    @property
     def lab(self) -> Path:
         return self.root / "lab"
+
+    @property
+    def snapshots(self) -> Path:
+        """Sealed etcd snapshots, a folder for each cluster."""
+        return self.root / "snapshots"
 
     @property
     def backups(self) -> Path:

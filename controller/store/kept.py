@@ -12,7 +12,9 @@ from controller.store.base import StoreBase, iso
 
 class KeptChapter(StoreBase):
     def note_expiries(self, cluster: str, until: Mapping[str, datetime]) -> None:
-        """Until when each certificate of `cluster` is good; replaces what was noted under the same names."""
+        """Until when each certificate of `cluster` is good; replaces what was noted under the same names.
+        The cluster "" stands for the controller itself: its licence, its release metadata.
+        """
         with self._unit() as unit:
             for what, moment in until.items():
                 unit.execute(
@@ -53,3 +55,9 @@ class KeptChapter(StoreBase):
                 "ImagePinned", "controller", f"{url} is {sha256}: {reason}", {"url": url, "sha256": sha256}
             )
             unit.audit(audit.Entry(actor, "pin image", url, before=before, after=sha256, reason=reason))
+
+    def note_image(self, name: str, sha256: str, *, contents: str, actor: str) -> None:
+        """That a boot image with something secret in it was made: who has which, for the day one is lost."""
+        with self._unit() as unit:
+            unit.event("ImageBuilt", "controller", f"a boot image that is a secret was built: {name}")
+            unit.audit(audit.Entry(actor, "build image", f"iso/{name}", after=f"{sha256} {contents}"[:500]))

@@ -5,6 +5,7 @@ Guards only against a second engine on the same home. A copied home is caught by
 
 import fcntl
 import os
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -22,20 +23,13 @@ class EngineLock:
     def acquire(cls, home: Home) -> "EngineLock":
         """Raises BusyError with the holder's pid if another process is the engine."""
         home.create()
-        descriptor = os.open(home.engine_lock, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-            os.close(descriptor)
-            raise BusyError(
-                f"another engine (pid {holder or 'unknown'}) is at work",
-                where=str(home.root),
+        return cls(
+            _taken(
+                home.engine_lock,
+                what="another engine (pid {pid}) is at work",
                 fix="follow it with `cto status` or `cto events --follow`, or stop it first",
-            ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        return cls(descriptor)
+            )
+        )
 
     def release(self) -> None:
         """Frees the lock; the file stays, since removing it would let two engines lock different files."""
@@ -53,6 +47,30 @@ class EngineLock:
         self.release()
 
 
+class HostLock(EngineLock):
+    """Held by whoever lets machines enrol: `cto serve` for all its life, or `cto enroll open`."""
+
+    @classmethod
+    def acquire(cls, home: Home) -> "HostLock":
+        """Raises BusyError with the holder's pid."""
+        home.create()
+        what = "another process (pid {pid}) lets machines enrol"
+        return cls(_taken(home.enroll_lock, what=what, fix="see `cto enroll list`"))
+
+
+def _taken(path: Path, *, what: str, fix: str) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+        os.close(descriptor)
+        raise BusyError(what.format(pid=pid or "unknown"), where=str(path.parent), fix=fix) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
 def holder(home: Home) -> int:
     """The pid of the engine as far as one can tell without taking the lock; 0 if there is none.
 
@@ -60,9 +78,17 @@ def holder(home: Home) -> int:
     """
     try:
         pid = int(home.engine_lock.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+    return pid if alive(pid) else 0
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process."""
+    try:
         os.kill(pid, 0)
     except PermissionError:
-        return pid  # it lives, as another user
-    except (OSError, ValueError, OverflowError):
-        return 0
-    return pid
+        return True  # it lives, as another user
+    except (OSError, OverflowError):
+        return False
+    return True

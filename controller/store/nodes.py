@@ -84,6 +84,8 @@ class NodesChapter(StoreBase):
                     fix="reset its nodes with `cto node reset` first",
                 )
             set_state(unit, "cluster", cluster, state)
+            if state is ClusterState.PLANNED:  # what it held is gone, and so is the proof
+                unit.execute("UPDATE clusters SET verified_at = '' WHERE name = ?", [cluster])
             _trace_move(unit, f"cluster/{cluster}", before, state, reason=reason, actor=actor)
 
     def set_problem(self, subject: str, text: str) -> None:

@@ -9,6 +9,7 @@ from controller.store.connection import to_json
 from controller.store.rows import NodeRow, node_row
 from inventory.errors import RefusedError
 from inventory.lifecycle import NodeState, advance
+from inventory.wording import reached_at
 from inventory.words import key_words
 
 # A host key may be replaced while Talos was not seen to run: until then a machine that lost its power, or
@@ -41,31 +42,10 @@ class PinsChapter(StoreBase):
         nothing of ours runs on it.
         """
         with self._unit() as unit:
-            row = find(unit, "node", node)
-            known = node_row(row) if row else None
-            way = (address, port, user, jump)
-            again = known is not None and known.state is NodeState.RESET and replace
-            if known and known.host_key == plain_key(host_key) and way_to(known) == way and not again:
-                return  # said twice
-            if known and known.host_key and not replace:
-                raise RefusedError(
-                    f"{node} is pinned already ({known.key_words}, at {known.address or 'no address'})",
-                    where=f"node/{node}",
-                    fix="if the machine was really exchanged or moved, say so with --replace",
-                )
-            if known is None:
-                unit.execute(
-                    "INSERT INTO nodes (name, site, cluster, role, state, changed_at)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
-                    [node, site, cluster, role, NodeState.DECLARED, unit.at],
-                )
-            unit.execute(
-                "UPDATE nodes SET address = ?, ssh_port = ?, ssh_user = ?, jump = ?,"
-                " site = iif(? = '', site, ?), cluster = iif(? = '', cluster, ?), role = iif(? = '', role, ?)"
-                " WHERE name = ?",
-                [*way, site, site, cluster, cluster, role, role, node],
-            )
-            set_pin(unit, node, host_key, actor=actor, reason=reason)
+            pin_node(
+                unit, node, address=address, host_key=host_key, port=port, user=user, jump=jump, site=site,
+                cluster=cluster, role=role, actor=actor, reason=reason, replace=replace,
+            )  # fmt: skip
 
     def confirm_maintenance(self, node: str, fingerprint: str, *, actor: str, reason: str) -> None:
         """Trusts a node in maintenance mode that shows this key, which it does until its next boot."""
@@ -84,6 +64,50 @@ class PinsChapter(StoreBase):
                 reason=reason,
             )
             unit.audit(entry)
+
+
+def pin_node(
+    unit: Unit,
+    node: str,
+    *,
+    address: str,
+    host_key: str,
+    port: int,
+    user: str,
+    jump: str,
+    site: str,
+    cluster: str,
+    role: str,
+    actor: str,
+    reason: str,
+    replace: bool,
+) -> None:
+    """`PinsChapter.pin`, inside a transaction that does more."""
+    row = find(unit, "node", node)
+    known = node_row(row) if row else None
+    way = (address, port, user, jump)
+    again = known is not None and known.state is NodeState.RESET and replace
+    if known and known.host_key == plain_key(host_key) and way_to(known) == way and not again:
+        return  # said twice
+    if known and known.host_key and not replace:
+        where = reached_at(known.address, known.ssh_port, known.jump) or "no address"
+        raise RefusedError(
+            f"{node} is pinned already ({known.key_words}, at {where})",
+            where=f"node/{node}",
+            fix="if the machine was really exchanged or moved, say so with --replace",
+        )
+    if known is None:
+        unit.execute(
+            "INSERT INTO nodes (name, site, cluster, role, state, changed_at) VALUES (?, ?, ?, ?, ?, ?)",
+            [node, site, cluster, role, NodeState.DECLARED, unit.at],
+        )
+    unit.execute(
+        "UPDATE nodes SET address = ?, ssh_port = ?, ssh_user = ?, jump = ?,"
+        " site = iif(? = '', site, ?), cluster = iif(? = '', cluster, ?), role = iif(? = '', role, ?)"
+        " WHERE name = ?",
+        [*way, site, site, cluster, cluster, role, role, node],
+    )
+    set_pin(unit, node, host_key, actor=actor, reason=reason)
 
 
 def plain_key(line: str) -> str:

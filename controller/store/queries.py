@@ -9,16 +9,20 @@ import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from controller.store import lock, migrations, windows_read
+from controller.store import lock, migrations, rollouts_read, windows_read
 from controller.store.connection import check, reader, translated
+from controller.store.enrollments_read import EnrollmentQueries
 from controller.store.home import Home
+from controller.store.node_views import NodeViews, node_view
 from controller.store.schema import VERSIONS
-from inventory.calendar import Freeze, Opened, Override, SiteCalendar
-from inventory.errors import OperatorError
+from inventory.errors import UnknownName
 from inventory.lifecycle import NodeState
-from web.ports import ClusterView, EngineView, EventView, NodeView, RunView, SiteView
+from web.ports import ClusterView, EngineView, EventView, NodeView, RolloutView, RunView, SiteView
+
+if TYPE_CHECKING:
+    from inventory.calendar import Freeze, Opened, Override, SiteCalendar
 
 _NODES = """
 SELECT n.*, coalesce(s.step, '') AS running, coalesce(s.started_at, '') AS started_at,
@@ -32,15 +36,16 @@ SELECT c.*, count(n.name) AS nodes, coalesce(sum(n.state = ?), 0) AS ready
 FROM clusters c LEFT JOIN nodes n ON n.cluster = c.name GROUP BY c.name ORDER BY c.name
 """
 _SITES = """
-SELECT s.name, s.timezone, count(n.name) AS nodes, coalesce(sum(n.state = ?), 0) AS ready
+SELECT s.name, s.timezone, s.labels, count(n.name) AS nodes, coalesce(sum(n.state = ?), 0) AS ready
 FROM sites s LEFT JOIN nodes n ON n.site = s.name GROUP BY s.name ORDER BY s.name
 """
 
 
-class StoreQueries:
+class StoreQueries(EnrollmentQueries):
     def __init__(self, home: Home) -> None:
         self._home = home
         self._local = threading.local()
+        self._views = NodeViews()
         self._opened: list[sqlite3.Connection] = []
 
     def close(self) -> None:
@@ -72,7 +77,12 @@ class StoreQueries:
             clusters.setdefault(row["site"], []).append(row["name"])
         return tuple(
             SiteView(
-                row["name"], row["timezone"], tuple(clusters.get(row["name"], ())), row["nodes"], row["ready"]
+                row["name"],
+                row["timezone"],
+                tuple(clusters.get(row["name"], ())),
+                row["nodes"],
+                row["ready"],
+                json.loads(row["labels"]),
             )
             for row in self._all(_SITES, [NodeState.READY])
         )
@@ -99,15 +109,15 @@ class StoreQueries:
         )
 
     def nodes(self) -> Sequence[NodeView]:
-        return tuple(map(_node_view, self._all(f"{_NODES} ORDER BY n.site, n.cluster, n.name")))
+        return self._views.of(self._all(f"{_NODES} ORDER BY n.site, n.cluster, n.name"))
 
     def node(self, name: str) -> NodeView:
         row = self._one(f"{_NODES} WHERE n.name = ?", [name])
         if row is None:
-            raise OperatorError(
+            raise UnknownName(
                 f"there is no node {name!r}", fix="see `cto node list` for the nodes that are known"
             )
-        return _node_view(row)
+        return node_view(row)
 
     def runs(self, limit: int = 20) -> Sequence[RunView]:
         """Youngest first."""
@@ -116,7 +126,7 @@ class StoreQueries:
     def run(self, run_id: str) -> RunView:
         row = self._one("SELECT * FROM runs WHERE id = ?", [run_id])
         if row is None:
-            raise OperatorError(
+            raise UnknownName(
                 f"there is no run {run_id!r}", fix="see `cto status` for the runs that are known"
             )
         return _run_view(row)
@@ -146,23 +156,40 @@ class StoreQueries:
         )
         return tuple({**dict(row), "body": json.loads(row["body"])} for row in rows)
 
+    def expiries(self) -> Mapping[str, str]:
+        rows = self._all("SELECT what, until FROM expiries WHERE cluster = '' ORDER BY what")
+        return {row["what"]: row["until"] for row in rows}
+
+    def rollouts(self, limit: int = 20) -> Sequence[RolloutView]:
+        """Youngest first."""
+        return rollouts_read.views(self._all, limit)
+
+    def rollout(self, rollout: str) -> RolloutView:
+        return rollouts_read.view(self._all, rollout)
+
+    def rollout_clusters(self, rollout: str) -> Sequence[Mapping[str, Any]]:
+        return rollouts_read.clusters(self._all, rollout)
+
+    def rollout_sites(self, rollout: str) -> Sequence[str]:
+        return rollouts_read.sites(self._all, rollout)
+
     def time_floor(self) -> str:
         """The latest time that was written down: a clock that shows less is wrong."""
         row = self._one("SELECT max(at) AS at FROM (SELECT at FROM audit ORDER BY seq DESC LIMIT 1)")
         return str(row["at"] or "") if row else ""
 
-    def calendars(self) -> Sequence[SiteCalendar]:
+    def calendars(self) -> "Sequence[SiteCalendar]":
         """What the site files said last of each site's windows and blackouts."""
         return windows_read.calendars(self._all)
 
-    def freezes(self, at: str) -> Sequence[Freeze]:
+    def freezes(self, at: str) -> "Sequence[Freeze]":
         """Neither lifted nor over `at` that time."""
         return windows_read.freezes(self._all, at)
 
-    def overrides(self, at: str) -> Sequence[Override]:
+    def overrides(self, at: str) -> "Sequence[Override]":
         return windows_read.overrides(self._all, at)
 
-    def opened(self, since: str) -> Sequence[Opened]:
+    def opened(self, since: str) -> "Sequence[Opened]":
         """Occurrences of windows that were open then or later, while a controller ran."""
         return windows_read.opened(self._all, since)
 
@@ -177,17 +204,23 @@ class StoreQueries:
 
     def check(self) -> None:
         """Raises StoreError if the file is damaged, for `cto doctor`."""
-        check(self._connected(), self._home.database)
+        with translated(self._home.database):
+            connection = self.connected()
+        check(connection, self._home.database)
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """For modules of this folder that read a chapter's tables."""
+        return self._all(sql, values)
 
     def _all(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         with translated(self._home.database):
-            return self._connected().execute(sql, values).fetchall()
+            return self.connected().execute(sql, values).fetchall()
 
     def _one(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Row | None:
         found = self._all(sql, values)
         return found[0] if found else None
 
-    def _connected(self) -> sqlite3.Connection:
+    def connected(self) -> sqlite3.Connection:
         """This thread's connection to the file that is the store now: a new one, or one restored."""
         path = self._home.database
         file = path.stat().st_ino if path.exists() else 0
@@ -210,29 +243,6 @@ def _empty() -> sqlite3.Connection:
         for statement in statements:
             connection.execute(statement)
     return connection
-
-
-def _node_view(row: sqlite3.Row) -> NodeView:
-    return NodeView(
-        name=row["name"],
-        site=row["site"],
-        cluster=row["cluster"],
-        role=row["role"],
-        state=row["state"],
-        address=row["address"],
-        problem=row["problem"],
-        step=row["running"],
-        step_started_at=row["started_at"],
-        done=row["done"],
-        total=row["total"],
-        talos=row["talos"],
-        profile=row["profile"],
-        seen_at=row["seen_at"],
-        changed_at=row["changed_at"],
-        host_key_words=row["key_words"],
-        record=json.loads(row["record"]),
-        labels=json.loads(row["labels"]),
-    )
 
 
 def _run_view(row: sqlite3.Row) -> RunView:

@@ -49,6 +49,11 @@ class ClusterRow:
     changed_at: str
     verified_at: str
 
+    @property
+    def in_use(self) -> bool:
+        """Was it verified since its etcd was started? Then it may hold what nobody wants to lose."""
+        return bool(self.verified_at) and self.state not in (ClusterState.PLANNED, ClusterState.JOINED)
+
 
 @dataclass(frozen=True, slots=True)
 class StepRef:

@@ -4,7 +4,15 @@ A version that has been released is never edited: a change is a new entry of `VE
 schema is what they make in order. `migrations` runs them.
 """
 
+from controller.store.schema_accounts import ACCOUNTS
 from controller.store.schema_enrollment import ENROLLMENT
+from controller.store.schema_enrollments import ENROLLMENTS
+from controller.store.schema_license import LICENSE
+from controller.store.schema_mirror import MIRROR
+from controller.store.schema_notifications import NOTIFICATIONS
+from controller.store.schema_rollouts import ROLLOUTS
+from controller.store.schema_snapshots import SNAPSHOTS
+from controller.store.schema_updates import UPDATES
 from controller.store.schema_windows import WINDOWS
 
 INITIAL: tuple[str, ...] = (
@@ -179,5 +187,13 @@ VERSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("0003_kept", KEPT),
     ("0004_windows", WINDOWS),
     ("0005_enrollment", ENROLLMENT),
+    ("0006_rollouts", ROLLOUTS),
+    ("0007_enrollments", ENROLLMENTS),
+    ("0008_accounts", ACCOUNTS),
+    ("0009_snapshots", SNAPSHOTS),
+    ("0010_license", LICENSE),
+    ("0011_updates", UPDATES),
+    ("0012_mirror", MIRROR),
+    ("0013_notifications", NOTIFICATIONS),
 )
 KNOWN: frozenset[str] = frozenset(name for name, _ in VERSIONS)

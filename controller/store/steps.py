@@ -15,6 +15,7 @@ from controller.store.connection import DiskFullError, to_json
 from controller.store.rows import Outcome, Step, StepRef, step_row
 from inventory.errors import BusyError, InvariantError, RefusedError
 from inventory.lifecycle import (
+    CLUSTER_ACTS,
     CLUSTER_TRANSITIONS,
     NODE_TRANSITIONS,
     ClusterState,
@@ -23,8 +24,9 @@ from inventory.lifecycle import (
     advance_cluster,
 )
 
-_HARMLESS = frozenset(t.step for t in (*NODE_TRANSITIONS, *CLUSTER_TRANSITIONS) if not t.disruptive)
-_TITLES = {t.step: t.title for t in (*NODE_TRANSITIONS, *CLUSTER_TRANSITIONS)}
+_ALL = (*NODE_TRANSITIONS, *CLUSTER_TRANSITIONS, *CLUSTER_ACTS)
+_HARMLESS = frozenset(t.step for t in _ALL if not t.disruptive)
+_TITLES = {t.step: t.title for t in _ALL}
 # The events that other parts wait for, beside StepFinished.
 _MILESTONES = {"bootstrap": "ClusterBootstrapped", "verify": "Verified", "verify-cluster": "Verified"}
 

@@ -16,17 +16,24 @@ from controller.store.adopting import AdoptingChapter
 from controller.store.base import Unit, iso
 from controller.store.connection import check, transaction, translated, writer
 from controller.store.declare import DeclareChapter
+from controller.store.enrollments import EnrollmentsChapter
 from controller.store.events import EventsChapter
 from controller.store.home import Home
 from controller.store.kept import KeptChapter
+from controller.store.licenses import LicensesChapter
+from controller.store.mirrors import MirrorsChapter
 from controller.store.nodes import NodesChapter
+from controller.store.notifications import NotificationsChapter
 from controller.store.pins import PinsChapter
+from controller.store.rollouts import RolloutsChapter
 from controller.store.runs import RunsChapter
 from controller.store.schema import VERSIONS
 from controller.store.secretbox import SealKey
 from controller.store.secrets import SecretsChapter
+from controller.store.sessions import SessionsChapter
+from controller.store.snapshots import SnapshotsChapter
 from controller.store.steps import StepsChapter
-from controller.store.tokens import TokensChapter
+from controller.store.updates import UpdatesChapter
 from controller.store.windows import WindowsChapter
 from inventory.errors import BusyError, StoreError
 
@@ -41,11 +48,18 @@ class Store(
     AdoptingChapter,
     StepsChapter,
     RunsChapter,
+    RolloutsChapter,
     EventsChapter,
-    TokensChapter,
+    EnrollmentsChapter,
+    SessionsChapter,
+    SnapshotsChapter,
     SecretsChapter,
     KeptChapter,
     WindowsChapter,
+    LicensesChapter,
+    UpdatesChapter,
+    NotificationsChapter,
+    MirrorsChapter,
 ):
     @classmethod
     def open(
@@ -119,6 +133,11 @@ class Store(
         from controller.store import backup as backups
 
         return backups.restore(path, home, now=now, key=key, actor=actor)
+
+    def controller_id(self) -> str:
+        """Of this installation; made with its store, kept by a restore."""
+        row = self._row("SELECT controller_id FROM meta")
+        return str(row["controller_id"]) if row else ""
 
     # --- observing only, after a restore
 

@@ -110,12 +110,7 @@ class TokensChapter(SecretsChapter):
         One UPDATE asks and takes, so of any number of callers at once only as many win as there are uses.
         """
         with self._unit() as unit:
-            taken = unit.execute(
-                f"UPDATE tokens SET uses = uses - 1 WHERE {_USABLE}",  # noqa: S608 -- constant
-                [token_id, iso(now)],
-            ).rowcount
-            action = "consume token" if taken else "refuse token"
-            unit.audit(audit.Entry(actor, action, f"tokens/{token_id}", after=iso(now)))
+            taken = take_use(unit, token_id, now, actor=actor)
         if not taken:
             raise RefusedError(
                 "this token is not known, used up, expired or revoked",
@@ -123,6 +118,17 @@ class TokensChapter(SecretsChapter):
                 fix="see `cto token list`, or make another with `cto token create`",
             )
         return self.token(token_id)
+
+
+def take_use(unit: Unit, token_id: str, now: datetime, *, actor: str) -> bool:
+    """Inside the transaction of whoever needs it; False if there is none left."""
+    taken = unit.execute(
+        f"UPDATE tokens SET uses = uses - 1 WHERE {_USABLE}",  # noqa: S608 -- constant
+        [token_id, iso(now)],
+    ).rowcount
+    action = "consume token" if taken else "refuse token"
+    unit.audit(audit.Entry(actor, action, f"tokens/{token_id}", after=iso(now)))
+    return bool(taken)
 
 
 def revoke_all(unit: Unit, *, actor: str) -> None:

@@ -6,16 +6,19 @@ Keeps and audits. Which freeze or override is right, and what they mean for now,
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from controller.store import audit, windows_read
 from controller.store.base import StoreBase, Unit, iso
 from controller.store.connection import to_json
-from inventory.calendar import Blackout, Freeze, MaintenanceWindow, Opened, Override, SiteCalendar
 from inventory.errors import OperatorError, RefusedError
+
+if TYPE_CHECKING:  # every command opens the store, few ask about windows
+    from inventory.calendar import Blackout, Freeze, MaintenanceWindow, Opened, Override, SiteCalendar
 
 
 class WindowsChapter(StoreBase):
-    def declare_calendars(self, calendars: Iterable[SiteCalendar], *, actor: str) -> tuple[str, ...]:
+    def declare_calendars(self, calendars: "Iterable[SiteCalendar]", *, actor: str) -> tuple[str, ...]:
         """Takes over what the site files say of these sites' time; returns the sites where that is new."""
         with self._unit() as unit:
             changed = tuple(each.site for each in calendars if _put_calendar(unit, each))
@@ -25,12 +28,12 @@ class WindowsChapter(StoreBase):
                 unit.audit(audit.Entry(actor, "declare calendar", names[:500], after=str(len(changed))))
         return changed
 
-    def calendars(self) -> tuple[SiteCalendar, ...]:
+    def calendars(self) -> "tuple[SiteCalendar, ...]":
         return windows_read.calendars(self._rows)
 
     # --- freezes
 
-    def freeze(self, freeze: Freeze) -> None:
+    def freeze(self, freeze: "Freeze") -> None:
         """From now on nothing disruptive starts there."""
         until = iso(freeze.until) if freeze.until else ""
         with self._unit() as unit:
@@ -44,7 +47,7 @@ class WindowsChapter(StoreBase):
                 audit.Entry(freeze.actor, "freeze", _object(freeze.site), after=until, reason=freeze.reason)
             )
 
-    def unfreeze(self, site: str, *, actor: str, reason: str) -> tuple[Freeze, ...]:
+    def unfreeze(self, site: str, *, actor: str, reason: str) -> "tuple[Freeze, ...]":
         """Lifts the freezes of `site`, or of everything for ""; returns them."""
         with self._unit() as unit:
             lifted = tuple(each for each in windows_read.freezes(_in(unit), unit.at) if each.site == site)
@@ -56,12 +59,12 @@ class WindowsChapter(StoreBase):
                 unit.audit(audit.Entry(actor, "unfreeze", _object(site), before=before, reason=reason))
         return lifted
 
-    def freezes(self) -> tuple[Freeze, ...]:
+    def freezes(self) -> "tuple[Freeze, ...]":
         return windows_read.freezes(self._rows, self._stamp())
 
     # --- overrides
 
-    def put_override(self, override: Override, *, actor: str, action: str) -> None:
+    def put_override(self, override: "Override", *, actor: str, action: str) -> None:
         """A new one, or what became of one by an approval. One site has one at a time."""
         with self._unit() as unit:
             for each in windows_read.overrides(_in(unit), unit.at):
@@ -88,14 +91,14 @@ class WindowsChapter(StoreBase):
                 )
             )
 
-    def override(self, id_: str) -> Override:
+    def override(self, id_: str) -> "Override":
         """One that is not over. Raises OperatorError."""
         found = next((each for each in self.overrides() if each.id == id_), None)
         if found is None:
             raise OperatorError(f"there is no override {id_!r} under way", fix="see `cto window list`")
         return found
 
-    def cancel_override(self, override: Override, *, actor: str, reason: str) -> None:
+    def cancel_override(self, override: "Override", *, actor: str, reason: str) -> None:
         with self._unit() as unit:
             unit.execute("UPDATE overrides SET cancelled_at = ? WHERE id = ?", [unit.at, override.id])
             unit.event("OverrideCancelled", "controller", f"{override.site}: {reason}")
@@ -105,15 +108,15 @@ class WindowsChapter(StoreBase):
                 )
             )
 
-    def overrides(self) -> tuple[Override, ...]:
+    def overrides(self) -> "tuple[Override, ...]":
         return windows_read.overrides(self._rows, self._stamp())
 
     # --- occurrences
 
-    def opened(self, since: datetime) -> tuple[Opened, ...]:
+    def opened(self, since: datetime) -> "tuple[Opened, ...]":
         return windows_read.opened(self._rows, iso(since))
 
-    def note_opened(self, occurrences: Sequence[Opened], kept: Sequence[Opened] = ()) -> list[Opened]:
+    def note_opened(self, occurrences: "Sequence[Opened]", kept: "Sequence[Opened]" = ()) -> "list[Opened]":
         """Occurrences that are open now; returns those seen for the first time. `kept`: earlier ones whose
         end an edit moved. An end moves only to an earlier time.
         """
@@ -131,7 +134,7 @@ class WindowsChapter(StoreBase):
                 )
         return new
 
-    def note_missed(self, site: str, occurrences: Sequence[Opened]) -> None:
+    def note_missed(self, site: str, occurrences: "Sequence[Opened]") -> None:
         """Windows that passed while no controller ran: one event, however many they are."""
         with self._unit() as unit:
             new = [each for each in occurrences if _insert(unit, each, "missed")]
@@ -140,11 +143,11 @@ class WindowsChapter(StoreBase):
                 message = f"{len(new)} passed while no controller ran, the last one on {last.day}"
                 unit.event("WindowsMissed", f"site/{site}", message, {"count": len(new)})
 
-    def foreseen(self, site: str) -> tuple[str, tuple[Opened, ...]]:
+    def foreseen(self, site: str) -> "tuple[str, tuple[Opened, ...]]":
         return windows_read.foreseen(self._rows, site)
 
     def keep_foreseen(
-        self, site: str, tzdata: str, openings: Sequence[Opened], moved: Sequence[str] = ()
+        self, site: str, tzdata: str, openings: "Sequence[Opened]", moved: Sequence[str] = ()
     ) -> None:
         """What these zone rules say of the next weeks, and a sentence for each opening that they moved."""
         body = [[each.window, each.day.isoformat(), iso(each.start), iso(each.end)] for each in openings]
@@ -200,7 +203,7 @@ def _object(site: str) -> str:
     return f"site/{site}" if site else "fleet"
 
 
-def _put_calendar(unit: Unit, calendar: SiteCalendar) -> bool:
+def _put_calendar(unit: Unit, calendar: "SiteCalendar") -> bool:
     body = to_json(
         {
             "timezone": calendar.timezone,
@@ -220,11 +223,11 @@ def _put_calendar(unit: Unit, calendar: SiteCalendar) -> bool:
     return True
 
 
-def _plain(value: MaintenanceWindow | Blackout) -> dict[str, object]:
+def _plain(value: "MaintenanceWindow | Blackout") -> dict[str, object]:
     return {name: part for name, part in asdict(value).items() if name != "sites"}
 
 
-def _override_values(override: Override) -> list[str | int]:
+def _override_values(override: "Override") -> list[str | int]:
     return [
         override.id,
         override.site,
@@ -237,7 +240,7 @@ def _override_values(override: Override) -> list[str | int]:
     ]
 
 
-def _insert(unit: Unit, each: Opened, outcome: str) -> bool:
+def _insert(unit: Unit, each: "Opened", outcome: str) -> bool:
     done = unit.execute(
         "INSERT INTO occurrences (site, window, day, start, end, outcome, noted_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"

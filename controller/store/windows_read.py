@@ -4,9 +4,10 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from inventory.calendar import Blackout, Freeze, MaintenanceWindow, Opened, Override, SiteCalendar
+if TYPE_CHECKING:  # whatever opens the store imports this module; only a question about windows needs these
+    from inventory.calendar import Freeze, Opened, Override, SiteCalendar
 
 Rows = Callable[[str, Sequence[Any]], list[sqlite3.Row]]
 _FREEZES = """SELECT id, reason, actor, since, until, site FROM freezes
@@ -15,7 +16,7 @@ _OVERRIDES = """SELECT id, site, reason, actor, since, until, second, approved_b
     WHERE cancelled_at = '' AND until > ? ORDER BY since, id"""
 
 
-def calendars(rows: Rows) -> tuple[SiteCalendar, ...]:
+def calendars(rows: Rows) -> "tuple[SiteCalendar, ...]":
     """Of every site that was declared, by name."""
     return tuple(
         _calendar(row["site"], json.loads(row["body"]))
@@ -23,18 +24,20 @@ def calendars(rows: Rows) -> tuple[SiteCalendar, ...]:
     )
 
 
-def freezes(rows: Rows, at: str) -> tuple[Freeze, ...]:
+def freezes(rows: Rows, at: str) -> "tuple[Freeze, ...]":
     """Those that are neither lifted nor over."""
     return tuple(map(freeze_of, rows(_FREEZES, [at])))
 
 
-def overrides(rows: Rows, at: str) -> tuple[Override, ...]:
+def overrides(rows: Rows, at: str) -> "tuple[Override, ...]":
     """Those that are neither cancelled nor over; not all of them are agreed or have begun."""
     return tuple(map(override_of, rows(_OVERRIDES, [at])))
 
 
-def opened(rows: Rows, since: str) -> tuple[Opened, ...]:
+def opened(rows: Rows, since: str) -> "tuple[Opened, ...]":
     """Occurrences that were open at `since` or later, while a controller ran."""
+    from inventory.calendar import Opened
+
     sql = "SELECT * FROM occurrences WHERE outcome = 'opened' AND end >= ? ORDER BY start, site, window"
     return tuple(
         Opened(
@@ -48,8 +51,10 @@ def opened(rows: Rows, since: str) -> tuple[Opened, ...]:
     )
 
 
-def foreseen(rows: Rows, site: str) -> tuple[str, tuple[Opened, ...]]:
+def foreseen(rows: Rows, site: str) -> "tuple[str, tuple[Opened, ...]]":
     """(version of the zone rules, the openings that they gave); empty if nothing was kept."""
+    from inventory.calendar import Opened
+
     kept = rows("SELECT tzdata, body FROM foreseen WHERE site = ?", [site])
     if not kept:
         return "", ()
@@ -73,20 +78,26 @@ def time_state(rows: Rows) -> tuple[str, str]:
     return floor or (audited[0]["at"] if audited else ""), untrusted
 
 
-def freeze_of(row: sqlite3.Row) -> Freeze:
+def freeze_of(row: sqlite3.Row) -> "Freeze":
+    from inventory.calendar import Freeze
+
     until = datetime.fromisoformat(row["until"]) if row["until"] else None
     since = datetime.fromisoformat(row["since"])
     return Freeze(row["id"], row["reason"], row["actor"], since, until, row["site"])
 
 
-def override_of(row: sqlite3.Row) -> Override:
+def override_of(row: sqlite3.Row) -> "Override":
+    from inventory.calendar import Override
+
     values = dict(row)
     for name in ("since", "until"):
         values[name] = datetime.fromisoformat(values[name])
     return Override(**{**values, "second": bool(values["second"])})
 
 
-def _calendar(site: str, body: dict[str, Any]) -> SiteCalendar:
+def _calendar(site: str, body: dict[str, Any]) -> "SiteCalendar":
+    from inventory.calendar import Blackout, MaintenanceWindow, SiteCalendar
+
     windows = (
         MaintenanceWindow(**{**each, "sites": (site,), "days": tuple(each["days"])})
         for each in body["windows"]

@@ -54,6 +54,12 @@ class Platform:
     device_tree: str = ""  # "Raspberry Pi 5 Model B Rev 1.0"
 
 
+def is_filled(value: str) -> bool:
+    """Whether a serial number or UUID was really given to this machine."""
+    low = value.strip().lower()
+    return bool(low) and low not in _PLACEHOLDERS and low not in _NO_UUIDS
+
+
 def parse(text: str) -> Platform:
     found = lines(text)
 

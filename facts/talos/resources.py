@@ -17,11 +17,13 @@ MEMORY_MODULES = "MemoryModules.hardware.talos.dev"
 PCI_DEVICES = "PCIDevices.hardware.talos.dev"
 CLUSTER_INFO = "Infos.cluster.talos.dev"
 MACHINE_TYPE = "MachineTypes.config.talos.dev"
+META_KEYS = "MetaKeys.runtime.talos.dev"
 MACHINE_CONFIG = "MachineConfigs.config.talos.dev"  # sensitive: for administrators only
 
 # The one resource of a type that has but one: type, namespace, id (Talos resources/*, all minors).
 CURRENT_CLUSTER = (CLUSTER_INFO, "cluster", "current")
 CURRENT_TYPE = (MACHINE_TYPE, "config", "machine-type")
+UPGRADE_FALLBACK = (META_KEYS, "runtime", "0x06")  # from an install until the new version is well
 ACTIVE_CONFIG = (MACHINE_CONFIG, "config", "v1alpha1")  # what runs; "persistent" is what is stored
 
 # Resource type → (namespace it lives in, message of its spec)
@@ -36,6 +38,7 @@ SPECS: Mapping[str, tuple[str, str]] = {
     CLUSTER_INFO: ("cluster", "talos.resource.definitions.cluster.InfoSpec"),
     MACHINE_TYPE: ("config", "resource.config.MachineTypeSpec"),
     MACHINE_CONFIG: ("config", "resource.config.MachineConfigSpec"),
+    META_KEYS: ("runtime", "talos.resource.definitions.runtime.MetaKeySpec"),
 }
 _MAX_YAML = 1 << 20
 

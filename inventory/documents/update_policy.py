@@ -43,6 +43,18 @@ class UpdatePolicySpec(Model):
     rollback_reserve: Duration | None = Field(
         default=None, description="Kept free at a window's end to undo a node's update. Default: 15m."
     )
+    accept_downtime: bool | None = Field(
+        default=None, description="Update clusters with one control plane, which are away meanwhile."
+    )
+    force_drain: bool | None = Field(
+        default=None, description="When a drain's time is over, go on with what is left. Default: false."
+    )
+    max_parallel: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        default=None, description="Clusters updated at a time. Default: 50."
+    )
+    timing: dict[str, Annotated[float, Field(gt=0, lt=1e8)]] | None = Field(
+        default=None, description="Seconds: drain, reboot, verify, soak and others; see docs/updates.md."
+    )
 
 
 class UpdatePolicy(Document):
@@ -66,4 +78,8 @@ class UpdatePolicy(Document):
             approval=spec.approval or "none",
             expected_minutes=duration_minutes(spec.expected_duration or _EXPECTED),
             reserve_minutes=duration_minutes(spec.rollback_reserve or _RESERVE),
+            accept_downtime=bool(spec.accept_downtime),
+            force_drain=bool(spec.force_drain),
+            max_parallel=spec.max_parallel or 50,
+            timing=dict(spec.timing or {}),
         )

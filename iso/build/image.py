@@ -16,9 +16,10 @@ from importlib import metadata
 from pathlib import Path
 
 from inventory.errors import OperatorError
-from iso.build import base, loader, product, tools
+from iso.build import base, distributions, loader, payload, product, room, tools
+from iso.build.payload import Carried
 from iso.build.tools import Progress, Report
-from iso.render import grub, sbom, site
+from iso.render import grub, packages, sbom, site
 
 # The time on every file unless SOURCE_DATE_EPOCH says another: images differ by content only.
 EPOCH = 1_750_000_000
@@ -30,6 +31,8 @@ class Request:
     output: Path
     cache: Path
     layer: site.SiteLayer
+    carried: tuple[Carried, ...] = ()
+    arch: str = "amd64"
     firmware: bool = False
     refresh: bool = False
     epoch: int = EPOCH
@@ -44,6 +47,7 @@ class Built:
     size: int
     secret: bool
     seconds: float
+    memory: int = 0  # bytes that a machine needs to start it
     parts: dict[str, int] = field(default_factory=dict)
     contents: tuple[str, ...] = ()
 
@@ -53,7 +57,7 @@ def build(request: Request, *, report: Report, monotonic: Callable[[], float] = 
     started = monotonic()
     _check(request)
     request.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _alone(request.cache, report):
+    with _alone(request.cache, report), room.told(request.cache):
         return _build(request, started, report, monotonic)
 
 
@@ -82,6 +86,7 @@ def _build(request: Request, started: float, report: Report, monotonic: Callable
         size=request.output.stat().st_size,
         secret=request.layer.secret,
         seconds=round(monotonic() - started, 1),
+        memory=room.memory(request.carried),
         parts=sizes,
         contents=site.contents(request.layer),
     )
@@ -99,26 +104,48 @@ def _alone(cache: Path, report: Report) -> Iterator[None]:
         yield
 
 
-def _check(request: Request) -> None:
-    site.check(request.layer)
+def check(output: Path, arch: str = "amd64") -> None:
+    """Refuses what can be seen to fail before anything is made for the image."""
+    check_arch(arch)
     tools.require()
+    distributions.check_interpreter()
     if os.geteuid() != 0:
         raise OperatorError("building needs root: packages are set up in a chroot", fix="run it with sudo")
-    if not request.output.absolute().parent.is_dir():
-        raise OperatorError("no such directory", where=str(request.output.parent), fix="create it first")
+    if not output.absolute().parent.is_dir():
+        raise OperatorError("no such directory", where=str(output.parent), fix="create it first")
+
+
+def _check(request: Request) -> None:
+    check(request.output, request.arch)
+    site.check(request.layer)
+    room.check(request.cache, request.output, sum(item.source.stat().st_size for item in request.carried))
+
+
+def check_arch(arch: str) -> None:
+    """Refuses an architecture that the layout knows and the build does not, naming what is missing."""
+    missing = packages.MISSING[arch]
+    if missing:
+        raise OperatorError(
+            f"an image for {arch} is not built yet; missing: {'; '.join(missing)}",
+            where="--arch",
+            fix="start such machines from another Debian live system with openssh-server and zstd",
+        )
 
 
 def _parts(work: Path, request: Request, under: base.Base, ours: product.Product) -> dict[str, Path]:
     layer = work / "site.img"
     layer.write_bytes(site.image(request.layer, mtime=request.epoch))
-    initrds = (under.initrd, ours.initrd, layer)
-    return {grub.KERNEL: under.kernel, **dict(zip(grub.INITRDS, initrds, strict=True))}
+    initrds = [under.initrd, ours.initrd, layer]
+    if request.carried:
+        initrds.insert(2, payload.write(work / "payload.img", request.carried, epoch=request.epoch))
+    names = grub.initrds(request.arch, payload=bool(request.carried))
+    return {grub.kernel(request.arch): under.kernel, **dict(zip(names, initrds, strict=True))}
 
 
 def _xorriso(work: Path, parts: dict[str, Path], signed: Path, request: Request) -> Path:
     epoch = request.epoch
     texts = {
-        "boot/grub/grub.cfg": grub.menu(request.layer),
+        "boot/grub/grub.cfg": grub.menu(request.layer, arch=request.arch, payload=bool(request.carried)),
         "boot/grub/x86_64-efi/grub.cfg": grub.signed_menu(),
         grub.MARKER: "Platform-in-a-Box\n",
     }

@@ -3,6 +3,7 @@
 Only in the booted environment; anywhere else it says so. Installs nothing.
 """
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from iso.environment import machine
 
 _HOST_KEY = "run/ssh/host_ed25519.pub"
 _KEYS = "run/cto/authorized_keys"
+_PINS = "etc/cto/images.json"
 # What keeps files when the power goes, and knows whose they are.
 DURABLE = ("ext4", "ext3", "xfs", "btrfs", "f2fs")
 
@@ -30,7 +32,7 @@ class Here:
             raise RefusedError(
                 "this is not a machine that was started from the image",
                 where=str(path),
-                fix="run this on such a machine's console (F5), or cto apply on your own computer",
+                fix="run this on such a machine's console (F4), or cto apply on your own computer",
             )
         return parse_public_key(path.read_text(encoding="ascii")).line
 
@@ -44,6 +46,12 @@ class Here:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(f"{public_key}\n")
+
+    def pins(self) -> dict[str, str]:
+        """URL → SHA-256 of what travels with the image; checked by whoever built it."""
+        path = self.root / _PINS
+        found: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return found
 
     def addresses(self) -> tuple[str, ...]:
         links = machine.links(self.root, machine.ip_addresses())

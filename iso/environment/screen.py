@@ -5,10 +5,14 @@ Whatever came from firmware or the network is made printable before it is drawn.
 
 from dataclasses import dataclass, field
 
+from iso.environment.enrolling import Enrolling
 from iso.environment.machine import Disk, Link, Machine, Writing
 
 COLUMNS, ROWS = 80, 25
+_BELOW = 6
 _LEFT = 40
+# Nothing is served: whoever reads this shall not look for a page.
+SET_UP = "set up: F2 here, or cto discover on another computer; no web page is served"
 _HINT_SECURE = "Secure Boot is on: this environment starts, Talos will not. Turn it off in the firmware."
 
 
@@ -24,6 +28,7 @@ class Status:
     disks: tuple[Disk, ...] = ()
     links: tuple[Link, ...] = ()
     work: str = "waiting for a controller"
+    enrolling: Enrolling | None = None
     keys: tuple[str, ...] = ()
     note: str = ""
     qr: tuple[str, ...] = field(default=(), repr=False)
@@ -37,11 +42,13 @@ def size(count: int) -> str:
     return f"{count} B"
 
 
-def work(controllers: int | None, writing: Writing | None) -> str:
+def work(controllers: int | None, writing: Writing | None, enrolling: Enrolling | None = None) -> str:
     """The state of the controller's work in a few words."""
     if writing is not None:
         share = f" {writing.done * 100 // writing.total} %" if writing.total else ""
         return f"installing{share}: {size(writing.done)} written to {writing.disk}"
+    if enrolling is not None and enrolling.shown:
+        return enrolling.shown
     if controllers is None:
         return "starting"
     return "a controller is connected" if controllers else "waiting for a controller"
@@ -50,8 +57,8 @@ def work(controllers: int | None, writing: Writing | None) -> str:
 def draw(status: Status) -> list[str]:
     """25 lines of at most 80 characters: facts on the left, the code on the right, trust and keys below."""
     left = [_fit(line, _LEFT) for line in _facts(status)]
-    rows = max(len(left), len(status.qr), 19)
-    body = [f"{_at(left, row):<{_LEFT}} {_at(status.qr, row)}".rstrip() for row in range(min(rows, ROWS - 5))]
+    rows = ROWS - _BELOW
+    body = [f"{_at(left, row):<{_LEFT}} {_at(status.qr, row)}".rstrip() for row in range(rows)]
     return [*body, *_below(status, ROWS - len(body))]
 
 
@@ -60,15 +67,27 @@ def _at(lines: "list[str] | tuple[str, ...]", row: int) -> str:
 
 
 def _below(status: Status, rows: int) -> list[str]:
-    note = status.note or (_HINT_SECURE if status.machine.secure_boot else "")
     lines = [
         status.words,
         f"host key {status.fingerprint}",
+        how(status),
         f"> {status.work}",
-        _fit(note, COLUMNS - 1),
+        _note(status),
         "  ".join(status.keys),
     ]
     return [_fit(line, COLUMNS - 1) for line in lines][-rows:]
+
+
+def _note(status: Status) -> str:
+    return status.note or (_HINT_SECURE if status.machine.secure_boot else "")
+
+
+def how(status: Status) -> str:
+    """What a person does next: compare the enrolment's words, or set the machine up."""
+    enrolling = status.enrolling
+    if enrolling is None or enrolling.state == "approved":
+        return SET_UP
+    return f"{enrolling.words}  (compare: cto enroll list)" if enrolling.words else enrolling.fix
 
 
 def _facts(status: Status) -> list[str]:
@@ -101,7 +120,9 @@ def _network(status: Status) -> list[str]:
 
 def serial(status: Status) -> list[str]:
     """The same for a line without a cursor: one block of text when something important changed."""
-    return ["", *_facts(status), status.words, f"host key {status.fingerprint}", status.work, ""]
+    text = [*_facts(status), status.words, f"host key {status.fingerprint}", how(status)]
+    text += [row for row in (_note(status), status.work) if row]
+    return ["", *(printable(row) for row in text), "keys: " + "  ".join(status.keys).replace("F", ""), ""]
 
 
 def line(status: Status) -> str:
@@ -114,6 +135,8 @@ def line(status: Status) -> str:
         "words": "-".join(status.words.split()[1:]),
         "work": status.work.replace(" ", "_"),
     }
+    if status.enrolling is not None:
+        row["enroll"] = f"{status.enrolling.state}:{'-'.join(status.enrolling.words.split()[1:])}"
     return "CTO-STATUS " + " ".join(f"{key}={printable(value)}" for key, value in row.items())
 
 

@@ -76,6 +76,8 @@ class Faults(Protocol):
 class LabMachine(Protocol):
     """One simulated machine, as the system that runs on it sees it."""
 
+    clock_offset: float  # seconds
+
     @property
     def name(self) -> str: ...
     @property

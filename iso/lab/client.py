@@ -17,6 +17,7 @@ from iso.lab.spec import LabInfo, LabSpec, layout
 
 _START_SECONDS = 60.0
 _POLL = 0.03
+_LEAST = 1024 * 1024  # bytes that a lab needs to say why it ended
 
 
 def folder(home: Path) -> Path:
@@ -79,6 +80,10 @@ def _failure(lab: Path) -> OperatorError:
     try:
         said = json.loads(failure_path(lab).read_text())
     except (OSError, ValueError):
+        if shutil.disk_usage(lab).free < _LEAST:
+            return OperatorError(
+                "the disk is full", where=str(lab), fix="free some disk space, then try again"
+            )
         log = (lab / "lab.log").read_text(errors="replace").strip().splitlines()
         said = {
             "what": "the lab ended at once: " + (log[-1] if log else "it said nothing"),

@@ -19,6 +19,9 @@ def console_text(machine: "Machine", *, fingerprint: str) -> str:
                 {"off": "(no power)", "dark": "(the screen stays dark)"}.get(machine.state, machine.state),
             ]
         )
+    if machine.enrolling is not None:
+        state = machine.enrolling.state
+        lines += [state.words, state.text] if state.words else [state.text]
     return "\n".join(
         [
             *lines,

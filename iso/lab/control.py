@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inventory.errors import FleetError, OperatorError
+from iso.enroll.config import EnrollConfig
+from iso.lab.enroll import Enrolling, finder
 from iso.lab.machine import Machine
 
 if TYPE_CHECKING:
@@ -22,9 +24,11 @@ class Control:
     def __init__(self, lab: "Lab") -> None:
         self._lab = lab
         self._server: asyncio.Server | None = None
+        self._finder = finder()
         self._ops: Mapping[str, Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]] = {
             "info": self._info, "fault": self._fault, "clear": self._clear, "power": self._power,
             "log": self._log, "clock": self._clock, "disks": self._disks, "stop": self._stop,
+            "enroll": self._enroll,
         }  # fmt: skip
 
     async def start(self, path: Path) -> None:
@@ -89,6 +93,17 @@ class Control:
         else:
             await machine.apply_fault(kind, **options)
         return {"faults": machine.faults.waiting()}
+
+    async def _enroll(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """From now on the machine boots an image with this token; if it waits, it begins to ask at once."""
+        machine = self._machine(request)
+        config = EnrollConfig.read(json.dumps(request["config"]))
+        if machine.enrolling is not None:
+            await machine.enrolling.stop()
+        machine.enrolling = Enrolling(machine, config, self._finder)
+        if machine.state == "bootstrap":
+            machine.enrolling.start()
+        return {}
 
     async def _clear(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         machine = self._machine(request)

@@ -17,6 +17,7 @@ KINDS: Mapping[str, str] = {
     "spoof": "answer mDNS questions for this machine with another address too",
     "never-ready": "Talos (with `at`: only this version, as v1.14.0) never becomes ready",
     "ready-but-bad": "Talos (with `at`: only this version) goes bad shortly after it was ready",
+    "flaps": "Talos (with `at`: only this version) is ready and not ready in turn",
     "boot-fails": "a new Talos (with `at`: only this version) puts the old one back and reboots",
     "boot-hang": "Talos (with `at`: only this version) hangs in boot and answers nothing",
     "slow-boot": "`seconds` (5) before Talos (with `at`: only this version) goes on booting",
@@ -26,6 +27,7 @@ KINDS: Mapping[str, str] = {
     "etcd-alarm": "the etcd member of this machine raises `alarm` (NOSPACE)",
     "refuse-talos": "Talos refuses connections",
     "other-machine": "Talos gives the UUID and serial number of another machine",
+    "disk-full": "Talos has next to no room for images",
     "no-time": "the clock of Talos never gets in sync",
 }
 

@@ -2,11 +2,12 @@
 
 GET /version, /readyz, /livez, the discovery documents, /api/v1/nodes (list, get; as a table, too), PATCH of a
 node's spec.unschedulable, kube-system's DaemonSets. Client certificates of the cluster's own CA; only group
-system:masters may do anything. No watch, no pods yet.
+system:masters may do anything. Pods, evictions, budgets and leases are in `kube_objects`. No watch.
 """
 
 import asyncio
 import json
+import ssl
 from typing import Any
 
 import h11
@@ -31,6 +32,26 @@ class KubeServer:
         self._open: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> None:
+        self._context = self._make_context()
+        self._server = await self.listen(self._machine.address)
+        self._cluster.api_servers += 1
+        self._cluster.signal.fire()
+
+    async def listen(self, address: str) -> asyncio.Server:
+        """At another address, too; whoever asked closes it."""
+        port = self._machine.kube_port
+        return await asyncio.start_server(self._serve, address, port, ssl=self._context)
+
+    def adopt(self, config: MachineConfig) -> None:
+        """A changed configuration: new connections get a certificate for the names in it."""
+        self._config = config
+        pki.renew(self._context, self._pair())
+
+    def _make_context(self) -> ssl.SSLContext:
+        authorities = self._config.kube_authorities
+        return pki.server_context(self._pair(), client_ca=authorities, required=False, alpn="http/1.1")
+
+    def _pair(self) -> pki.Pair:
         config = self._config
         ca = pki.Pair(*config.kube_ca)
         sans = (
@@ -43,13 +64,7 @@ class KubeServer:
             config.endpoint_host,
             *config.kube_sans,
         )
-        pair = pki.issue(ca, now=self._clock.now(), common_name="kube-apiserver", sans=sans, days=365)
-        context = pki.server_context(pair, client_ca=ca.crt, required=False, alpn="http/1.1")
-        self._server = await asyncio.start_server(
-            self._serve, self._machine.address, self._machine.kube_port, ssl=context
-        )
-        self._cluster.api_servers += 1
-        self._cluster.signal.fire()
+        return pki.issue(ca, now=self._clock.now(), common_name="kube-apiserver", sans=sans, days=365)
 
     async def stop(self) -> None:
         if self._server is not None:
@@ -76,8 +91,9 @@ class KubeServer:
             request, body = await _receive(connection, reader)
             if request is None:
                 return
-            method, path = request.method.decode(), request.target.decode().partition("?")[0].rstrip("/")
-            status, answer = self._answer(method, path, body, groups)
+            method, target = request.method.decode(), request.target.decode()
+            path = target.partition("?")[0].rstrip("/")
+            status, answer = self._answer(method, target, body, groups)
             if status == 200 and wants_table(_header(request, b"accept")):
                 answer = _as_table(answer)
             self._machine.log("kube", method=method, path=path, status=status)
@@ -95,7 +111,10 @@ class KubeServer:
                 return
             connection.start_next_cycle()
 
-    def _answer(self, method: str, path: str, body: bytes, groups: frozenset[str]) -> tuple[int, Any]:
+    def _answer(  # noqa: PLR0911 - one for each kind of request
+        self, method: str, target: str, body: bytes, groups: frozenset[str]
+    ) -> tuple[int, Any]:
+        path = target.partition("?")[0].rstrip("/")
         if not self._cluster.has_quorum():
             return _status(503, "ServiceUnavailable", "etcdserver: no leader")
         if path in {"/readyz", "/livez", "/version"} and method == "GET":
@@ -104,6 +123,10 @@ class KubeServer:
             return _status(403 if groups else 401, "Forbidden" if groups else "Unauthorized", "not allowed")
         if path.startswith(f"{_NODES}/"):
             return self._one_node(method, path.removeprefix(f"{_NODES}/"), body)
+        kept = self._cluster.workloads.answer(method, target, _json(body), self._clock.now())
+        kept = kept or self._cluster.longhorn.answer(method, target, _json(body))
+        if kept is not None:
+            return kept
         found = self._document(path) if method == "GET" else None
         if found is None:
             return _status(404, "NotFound", "the server could not find the requested resource")
@@ -131,12 +154,16 @@ class KubeServer:
             except (ValueError, AttributeError):
                 return _status(400, "BadRequest", "the patch is no JSON object")
             self._cluster.touch(node)
+        elif method == "DELETE":
+            del self._cluster.nodes[name]
         elif method != "GET":
             return _status(405, "MethodNotAllowed", f"{method} is not part of the lab")
         return 200, self._node(node)
 
     def _version(self) -> dict[str, str]:
-        tag = self._config.kubelet_version
+        own = next((n for n in self._cluster.nodes.values() if n.address == self._machine.address), None)
+        image = own.components.get("kube-apiserver", "") if own is not None else ""
+        tag = image.rpartition(":")[2] or self._config.kubelet_version
         major, minor = tag.removeprefix("v").split(".")[:2]
         build = {
             "buildDate": "2026-01-01T00:00:00Z",
@@ -209,6 +236,14 @@ class KubeServer:
             "osImage": "Talos",
             "systemUUID": node.uid,
         }
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _header(request: h11.Request, name: bytes) -> str:

@@ -17,6 +17,7 @@ from iso.lab import blocks, nvram
 from iso.lab.api import Firmware, Instance, NotBootable, World
 from iso.lab.console import console_text
 from iso.lab.disk import Disk
+from iso.lab.enroll import Enrolling
 from iso.lab.faults import Fault, FaultBox
 from iso.lab.host import Host
 from iso.lab.kinds import Hardware
@@ -66,6 +67,7 @@ class Machine:
         self._host: Host | None = None
         self._ssh: SshServer | None = None
         self._instance: Instance | None = None
+        self.enrolling: Enrolling | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._cut = False
         self.disks: dict[str, Disk] = {}
@@ -202,6 +204,8 @@ class Machine:
         if self._instance is not None:
             instance, self._instance = self._instance, None
             await instance.stop()
+        if self.enrolling is not None:
+            await self.enrolling.stop()
         if self._ssh is not None:
             ssh, self._ssh = self._ssh, None
             await self._around.advertiser.withdraw(self.instance, silently=abruptly)
@@ -221,6 +225,8 @@ class Machine:
         self._ssh = await SshServer.start(self._host)
         await self._around.advertiser.announce(self.instance, self.address, self.ssh_port, self.enroll_id)
         self.state = "bootstrap"
+        if self.enrolling is not None:
+            self.enrolling.start()
         self.log("boot", system="bootstrap", host_key=self.host_key)
 
     def _boot_order(self) -> list[Disk | None]:

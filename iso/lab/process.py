@@ -112,6 +112,8 @@ class Lab:
             uuid=machine.uuid,
             serial=machine.serial,
             enroll_id=machine.enroll_id,
+            enroll_state=machine.enrolling.state.state if machine.enrolling else "",
+            enroll_words=machine.enrolling.state.words if machine.enrolling else "",
             console=machine.console(),
             faults=machine.faults.waiting(),
         )

@@ -76,6 +76,8 @@ class MachineInfo:
     enroll_id: str
     console: str
     faults: Sequence[Mapping[str, Any]] = ()
+    enroll_state: str = ""  # looking, connecting, waiting, approved…; empty: it has no token
+    enroll_words: str = ""
 
 
 @dataclass(frozen=True, slots=True)

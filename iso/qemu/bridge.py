@@ -5,7 +5,7 @@ Nothing of it can be reached from outside, and nothing in it reaches out.
 
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from inventory.errors import CommandFailed
@@ -26,7 +26,8 @@ class Bridge:
         """What to put before a command that shall run in this network."""
         return ("ip", "netns", "exec", self.name)
 
-    def start(self) -> None:
+    def start(self, reserved: Mapping[str, str] | None = None) -> None:
+        """`reserved`: MAC to address, for machines whose address must be known beforehand."""
         self._folder.mkdir(parents=True, exist_ok=True)
         _run("ip", "netns", "add", self.name)
         for line in (
@@ -42,6 +43,7 @@ class Bridge:
             *("-k", "-C", "/dev/null", "--port=0", "--interface=br0", "--bind-interfaces", "--user=root"),
             *(f"--dhcp-range={PREFIX}.10,{PREFIX}.60,1h", f"--dhcp-leasefile={leases.absolute()}"),
             f"--pid-file={pid.absolute()}",
+            *(f"--dhcp-host={mac},{address}" for mac, address in (reserved or {}).items()),
         ]
         with (self._folder / "dnsmasq.log").open("wb") as log:
             self._dnsmasq = subprocess.Popen([*self.inside, "dnsmasq", *options], stdout=log, stderr=log)

@@ -1,6 +1,6 @@
 """A lab of virtual machines that outlives the command that started it: up, status, down.
 
-What runs is written down in a folder; a pid alone proves nothing. Pins nothing: the words are on the screens.
+What runs is written down in a folder; a pid alone proves nothing. Pins nothing: screens say what to trust.
 """
 
 import json
@@ -15,11 +15,12 @@ from uuid import UUID, uuid5
 from inventory.errors import OperatorError, RefusedError
 from iso.qemu import kvm
 from iso.qemu.bridge import Bridge
+from iso.qemu.members import members
 from iso.qemu.spec import Disk, Identity, VmSpec, variables_template
 from iso.qemu.vm import Vm
 
 _NAMES = UUID("0f9c7e54-7d6b-5f1e-9f0a-43d1a9a0b0c7")
-_STATUS = re.compile(r"CTO-STATUS name=(\S+) address=(\S+) fingerprint=\S+ words=(\S+) work=(\S*)")
+_STATUS = re.compile(r"CTO-STATUS name=(\S+) address=(\S+) fingerprint=(\S+) words=(\S+) work=(\S*)")
 _NAMESPACE, _HOST_LINK = "cto-lab", "cto-lab0"
 _DISK = 32 * 2**30  # sparse
 
@@ -33,6 +34,7 @@ class LabVm:
     address: str = ""
     words: str = ""
     work: str = ""
+    fingerprint: str = ""  # of the SSH host key of this boot
     serial_log: str = ""
 
 
@@ -49,19 +51,20 @@ def up(folder: Path, image: Path, count: int, *, memory: int = 4096, firmware: s
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     accelerator = kvm.accelerator()
+    machines = members(count)
     bridge = Bridge(_NAMESPACE, folder)
-    bridge.start()
+    bridge.start({item.mac: item.address for item in machines})
     bridge.join_host(_HOST_LINK)
     pids = {"dnsmasq": bridge.pid}
-    for number in range(1, count + 1):
-        name = f"qemu-{number}"
+    for number, member in enumerate(machines, 1):
+        name = member.name
         spec = VmSpec(
             name,
             _identity(name),
             firmware="uefi" if firmware == "uefi" else "bios",
             medium=image.absolute(),
             disks=_disks(folder / name, number),
-            mac=f"52:54:00:98:00:{number:02x}",
+            mac=member.mac,
             tap=bridge.tap(f"tap{number}"),
             memory=memory,
             accelerator=accelerator,
@@ -112,9 +115,10 @@ def _look(folder: Path, *, alive: bool) -> LabVm:
     said = list(_STATUS.finditer(text))
     if not alive or not said:
         return LabVm(folder.name, "booting" if alive else "off", serial_log=str(log))
-    _, address, words, work = said[-1].groups()
-    state = "bootstrap" if address != "-" else "booting"
-    return LabVm(folder.name, state, address, words.replace("-", " "), work.replace("_", " "), str(log))
+    _, address, fingerprint, words, work = said[-1].groups()
+    state = "bootstrap" if address != "-" and work != "starting" else "booting"
+    work, words = work.replace("_", " "), words.replace("-", " ")
+    return LabVm(folder.name, state, address, words, work, fingerprint, str(log))
 
 
 def down(folder: Path) -> bool:

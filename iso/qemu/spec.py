@@ -60,10 +60,11 @@ class VmSpec:
     mac: str = "52:54:00:98:00:01"
     tap: str = ""
     ssh_port: int = 0
+    isolated: bool = False  # no way out of the machine but to `ssh_port`
     memory: int = 1024  # MiB
     cpus: int = 2
     accelerator: Literal["tcg", "kvm"] = "tcg"
-    rate: int = 0  # bytes a second at which disks are written; 0: as fast as it goes
+    rate: int = 0  # bytes a second at which the first disk is written; 0: as fast as it goes
     extra: tuple[str, ...] = field(default=())
 
 
@@ -76,7 +77,12 @@ def command(spec: VmSpec, folder: Path) -> list[str]:
         *("-cpu", "max" if spec.accelerator == "tcg" else "host"),
         *("-smp", str(spec.cpus), "-m", str(spec.memory)),
         *("-nodefaults", "-display", "none", "-vga", "std", "-device", "virtio-rng-pci"),
-        *("-serial", f"file:{folder / 'serial.log'}"),
+        # What the port says goes to the file whether or not somebody listens at the socket.
+        *(
+            "-chardev",
+            f"socket,id=serial,path={serial(folder)},server=on,wait=off,logfile={folder / 'serial.log'}",
+        ),
+        *("-serial", "chardev:serial"),
         *("-qmp", f"unix:{folder / 'qmp'},server=on,wait=off"),
         *_identity(spec.identity),
         *_firmware(spec.firmware, folder),
@@ -118,6 +124,11 @@ def _firmware(firmware: Firmware, folder: Path) -> list[str]:
     return [*drives, *(secure if firmware == "secure" else [])]
 
 
+def serial(folder: Path) -> Path:
+    """The socket at which a person, or a test, sits at the machine's serial port."""
+    return folder / "serial"
+
+
 def variables(folder: Path) -> Path:
     """The machine's own copy of the firmware's variables; they outlive a power cut."""
     return folder / "vars.fd"
@@ -131,7 +142,7 @@ def variables_template(firmware: Firmware) -> Path:
 def _disks(spec: VmSpec) -> list[str]:
     found = []
     for number, disk in enumerate(spec.disks):
-        throttle = f",throttling.bps-write={spec.rate}" if spec.rate else ""
+        throttle = f",throttling.bps-write={spec.rate}" if spec.rate and number == 0 else ""
         drive = (
             f"if=none,id=d{number},format=raw,cache=writethrough,file={_escaped(str(disk.path))}{throttle}"
         )
@@ -163,6 +174,6 @@ def _network(spec: VmSpec) -> list[str]:
         back = f"tap,id=n0,ifname={spec.tap},script=no,downscript=no"
     else:
         forward = f",hostfwd=tcp:127.0.0.1:{spec.ssh_port}-:22" if spec.ssh_port else ""
-        back = f"user,id=n0{forward}"
+        back = f"user,id=n0{forward}" + (",restrict=on" if spec.isolated else "")
     # No option ROM: it would only try to boot from the network.
     return ["-netdev", back, "-device", f"virtio-net-pci,netdev=n0,mac={spec.mac},romfile="]

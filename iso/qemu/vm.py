@@ -1,18 +1,20 @@
 """One running virtual machine: power, console, screen. Knows nothing of what runs in it."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from inventory.errors import NodeError, Unreachable
-from iso.qemu.spec import VmSpec, command, variables, variables_template
+from iso.qemu.spec import VmSpec, command, serial, variables, variables_template
 
 _STUCK = 240.0  # seconds without CPU time or output after which a machine counts as stuck
 
@@ -24,6 +26,7 @@ class Vm:
         self.spec, self.folder, self._prefix = spec, folder, tuple(prefix)
         self._process: subprocess.Popen[bytes] | None = None
         self._qmp: Any = None
+        self._typing: socket.socket | None = None
         self._from = 0
         folder.mkdir(parents=True, exist_ok=True)
         if spec.firmware != "bios" and not variables(folder).exists():
@@ -35,14 +38,14 @@ class Vm:
 
     def power_on(self) -> None:
         """Starts QEMU. What the serial port says from now on is a new log."""
-        for name in ("serial.log", "qmp"):
+        for name in ("serial.log", "serial", "qmp"):
             (self.folder / name).unlink(missing_ok=True)
         argv = [*self._prefix, *command(self.spec, self.folder)]
         with (self.folder / "qemu.log").open("wb") as output:
             self._process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
-        self._qmp, self._from = None, 0
+        self._qmp, self._typing, self._from = None, None, 0
 
     @property
     def pid(self) -> int:
@@ -152,7 +155,22 @@ class Vm:
         self.qmp("screendump", filename=str(target.absolute()), format="png")
         return target
 
+    def type(self, text: str) -> None:
+        """At the other end of the serial port."""
+        if self._typing is None:
+            self._typing = socket.socket(socket.AF_UNIX)
+            self._typing.connect(str(serial(self.folder)))
+            threading.Thread(target=_swallow, args=(self._typing,), daemon=True).start()
+        self._typing.sendall(text.encode())
+
     def press(self, *keys: str) -> None:
         """Keys by QEMU's names: `f2`, `ret`."""
         for key in keys:
             self.qmp("send-key", keys=[{"type": "qcode", "data": key}])
+
+
+def _swallow(line: socket.socket) -> None:
+    """What the machine says is in its log; unread, it would hold the machine up."""
+    with contextlib.suppress(OSError):
+        while line.recv(65536):
+            pass

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 _TRAILER = "TRAILER!!!"
+MAX_SIZE = 0xFFFFFFFF  # eight hex digits
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from iso.render.site import SiteLayer
 VOLUME = "CTO_BOOT"
 MARKER = ".disk/info"  # by this file the loader finds our medium
 PREFIX = "/boot/grub"
-KERNEL = "boot/vmlinuz"
-INITRDS = ("boot/base.img", "boot/product.img", "boot/site.img")  # in this order; later ones win
+SITE_LAYER = "boot/site.img"  # of no architecture
+_PAYLOAD = "boot/payload.img"
 BIOS_MODULES = (
     *("biosdisk", "iso9660", "part_gpt", "part_msdos", "fat"),
     *("search", "search_fs_file", "search_label", "normal", "configfile", "test", "echo", "minicmd"),
@@ -32,7 +32,22 @@ def kernel_line(layer: SiteLayer) -> str:
     return f"{_KERNEL} console={layer.serial},115200 console=tty0"
 
 
-def menu(layer: SiteLayer) -> str:
+def kernel(arch: str) -> str:
+    """Each architecture has its folder, so that one medium could start both."""
+    return f"boot/{arch}/vmlinuz"
+
+
+def initrds(arch: str, *, payload: bool = False) -> tuple[str, ...]:
+    """In this order; later ones win."""
+    return (
+        f"boot/{arch}/base.img",
+        f"boot/{arch}/product.img",
+        *([_PAYLOAD] if payload else []),
+        SITE_LAYER,
+    )
+
+
+def menu(layer: SiteLayer, *, arch: str = "amd64", payload: bool = False) -> str:
     unit = layer.serial.removeprefix("ttyS")
     return f"""\
 # UEFI firmware mirrors its console to the serial line by itself.
@@ -45,9 +60,9 @@ set timeout=2
 set default=0
 menuentry "Platform-in-a-Box" {{
   echo "Loading the kernel..."
-  linux /{KERNEL} {kernel_line(layer)}
+  linux /{kernel(arch)} {kernel_line(layer)}
   echo "Loading the environment into memory..."
-  initrd {" ".join(f"/{name}" for name in INITRDS)}
+  initrd {" ".join(f"/{name}" for name in initrds(arch, payload=payload))}
 }}
 menuentry "Restart" {{ reboot }}
 menuentry "Power off" {{ halt }}

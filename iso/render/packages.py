@@ -5,7 +5,17 @@ A list and its digest; fetches nothing.
 
 SUITE = "bookworm"
 PYTHON = "3.11"  # of that suite; the compiled wheels must be for it
-ARCHES = {"amd64": "x86_64"}  # arm64 needs its own loader and kernel package
+ARCHES = ("amd64", "arm64")  # that the layout has a place for
+# What an architecture still lacks before an image of it can be made; nothing: it can.
+MISSING: dict[str, tuple[str, ...]] = {
+    "amd64": (),
+    "arm64": (
+        "its loaders (grub-efi-arm64-signed with shim-signed:arm64, and no BIOS part)",
+        "its kernel package (linux-image-arm64) and a list of its kernel modules to leave out",
+        "Python modules of this program compiled for aarch64",
+        "a test that boots it (qemu-system-aarch64)",
+    ),
+}
 
 PACKAGES = (
     # the machine itself

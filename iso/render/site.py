@@ -7,6 +7,7 @@ import gzip
 import ipaddress
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from inventory.errors import OperatorError
@@ -15,7 +16,10 @@ from iso.render import cpio
 
 SETTINGS = "etc/cto/settings.json"
 HOST_KEY = "etc/cto/host_ed25519"
-_SECRET = (HOST_KEY,)
+ENROLL = "etc/cto/enroll.json"
+SITE_FILE = "etc/cto/site.yaml"
+PINS = "etc/cto/images.json"  # what the carried files are held to
+_SECRET = (HOST_KEY, ENROLL)
 KEYS = "etc/cto/authorized_keys"
 USER_CA = "etc/cto/user_ca"
 _SERIAL = re.compile(r"^ttyS[0-3]$")
@@ -32,11 +36,24 @@ class StaticAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class Enrollment:
+    """What a machine enrols with. `settings` is the file that its program reads, `token` the id in it."""
+
+    settings: str = field(repr=False)
+    token: str = ""
+    role: str = ""
+    expires: str = ""
+    controller: str = ""  # address; empty: looked for by mDNS
+
+
+@dataclass(frozen=True, slots=True)
 class SiteLayer:
     """`authorized_keys` and `user_ca` are OpenSSH public key lines.
 
     `node` makes it the image of that one node: `host_key` (a private key, OpenSSH format) is the machine's,
     known to the controller beforehand, and after `countdown` seconds the controller may begin unasked.
+    `enroll` makes it one whose machine asks the controller to take it, after the same countdown.
+    `site_file` is the part of the site files that is about `site`; `pins` are SHA-256 by URL.
     """
 
     authorized_keys: tuple[str, ...] = ()
@@ -44,6 +61,10 @@ class SiteLayer:
     addresses: tuple[StaticAddress, ...] = ()
     node: str = ""
     host_key: bytes = field(default=b"", repr=False)
+    site: str = ""
+    site_file: str = field(default="", repr=False)
+    enroll: Enrollment | None = None
+    pins: Mapping[str, str] = field(default_factory=dict)
     countdown: int = 60
     locked: bool = False  # no shell at the console
     serial: str = "ttyS0"
@@ -51,7 +72,12 @@ class SiteLayer:
     @property
     def secret(self) -> bool:
         """Whether who holds the image could do something with it that a stranger can't."""
-        return bool(self.host_key)
+        return bool(self.host_key or self.enroll)
+
+    @property
+    def unattended(self) -> bool:
+        """Whether something happens without a key pressed, so that a countdown comes first."""
+        return bool(self.node or self.enroll)
 
 
 def check(layer: SiteLayer) -> None:
@@ -65,10 +91,10 @@ def check(layer: SiteLayer) -> None:
     if not _SERIAL.fullmatch(layer.serial):
         raise OperatorError(f"{layer.serial!r} is no serial port", fix="use ttyS0, ttyS1, ttyS2 or ttyS3")
     for item in layer.addresses:
-        _check_address(item)
+        check_address(item)
 
 
-def _check_address(item: StaticAddress) -> None:
+def check_address(item: StaticAddress) -> None:
     try:
         interface = ipaddress.ip_interface(item.address)
         gateway = ipaddress.ip_address(item.gateway) if item.gateway else None
@@ -87,7 +113,12 @@ def _check_address(item: StaticAddress) -> None:
 
 def files(layer: SiteLayer) -> dict[str, bytes]:
     """Path in the environment → content. `HOST_KEY` is for root's eyes only."""
-    settings = {"node": layer.node, "countdown": layer.countdown if layer.node else 0, "locked": layer.locked}
+    settings = {
+        "node": layer.node,
+        "site": layer.site,
+        "countdown": layer.countdown if layer.unattended else 0,
+        "locked": layer.locked,
+    }
     found = {SETTINGS: json.dumps(settings, sort_keys=True) + "\n"}
     if layer.authorized_keys:
         found[KEYS] = _lines(layer.authorized_keys)
@@ -95,6 +126,12 @@ def files(layer: SiteLayer) -> dict[str, bytes]:
         found[USER_CA] = _lines(layer.user_ca)
     if layer.host_key:
         found[HOST_KEY] = layer.host_key.decode()
+    if layer.enroll:
+        found[ENROLL] = layer.enroll.settings
+    if layer.site_file:
+        found[SITE_FILE] = layer.site_file
+    if layer.pins:
+        found[PINS] = json.dumps(dict(layer.pins), sort_keys=True, indent=1) + "\n"
     for number, item in enumerate(layer.addresses):
         found[f"etc/systemd/network/{10 + number}-cto-static.network"] = network(item)
     return {name: text.encode() for name, text in sorted(found.items())}
@@ -111,7 +148,22 @@ def contents(layer: SiteLayer) -> tuple[str, ...]:
         lines.append(
             f"that {layer.node} may be installed without a key pressed, {layer.countdown} s after start"
         )
+    if layer.site_file:
+        lines.append(f"the site file's part about {layer.site}")
+    if layer.enroll:
+        lines += _of_enrollment(layer, layer.enroll)
+    lines += [f"{url} (SHA-256 {sha256})" for url, sha256 in sorted(layer.pins.items())]
     return tuple(lines)
+
+
+def _of_enrollment(layer: SiteLayer, enroll: Enrollment) -> list[str]:
+    until = f", good until {enroll.expires}" if enroll.expires else ""
+    return [
+        f"enrolment token {enroll.token} for one {enroll.role} at {layer.site}{until}",
+        "  who holds the image can ask to be that machine",
+        f"the controller's key, and {enroll.controller or 'no address: it is looked for by mDNS'}",
+        f"that a machine asks to be enrolled without a key pressed, {layer.countdown} s after start",
+    ]
 
 
 def network(item: StaticAddress) -> str:

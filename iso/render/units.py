@@ -8,6 +8,7 @@ ENABLED = {
         "ssh.service",
         "avahi-daemon.service",
         "cto-status.service",
+        "cto-enroll.service",
     ),
     "sysinit.target": ("cto-hostkey.service", "cto-identity.service", "systemd-timesyncd.service"),
 }

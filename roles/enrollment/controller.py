@@ -1,4 +1,4 @@
-"""The controller's side of enrolment: challenge out, request in, proof checked, answer out.
+"""The controller's side of enrolment: challenge out, request in, proof checked, answer and verdicts out.
 
 Looks nothing up and uses up no token: between `prove` and `accept` the caller consumes it in the store.
 """
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from roles.enrollment import proof
-from roles.enrollment.messages import Challenge, Pending, Refused, Request, decode, encode
+from roles.enrollment.messages import Challenge, Pending, Refused, Request, State, Verdict, decode, encode
 from roles.enrollment.refused import EnrollmentRefusedError
 from roles.enrollment.transcript import Transcript
 
@@ -25,13 +25,15 @@ class Proved:
 
 
 class ControllerSide:
-    """One attempt on one connection: challenge, claim, prove, accept, each once and in this order."""
+    """One attempt on one connection: challenge, claim, prove, accept, each once and in this order; then
+    verdicts, as many as it takes.
+    """
 
     def __init__(self, controller_id: str, *, spki_sha256: bytes, nonce: bytes) -> None:
         self._id, self._spki, self._nonce = controller_id, spki_sha256, nonce
-        self._next: Literal["challenge", "claim", "prove", "accept", "over"] = "challenge"
+        self._next: Literal["challenge", "claim", "prove", "accept", "verdict", "over"] = "challenge"
         self._request: Request | None = None
-        self._answer = b""
+        self._answer, self._key, self._bound = b"", b"", b""
 
     def challenge(self) -> bytes:
         self._at("challenge")
@@ -60,9 +62,7 @@ class ControllerSide:
         good = proof.good_key(request.node_key)
         signed = proof.signed(request.node_key, bound, request.signature)
         if not known:
-            raise EnrollmentRefusedError(
-                "token", "no such token, or a wrong proof of it", fix="make a token with `cto token create`"
-            )
+            raise _unproved(there_is=secret is not None, signed=signed)
         if not good:
             raise EnrollmentRefusedError(
                 "key",
@@ -75,6 +75,7 @@ class ControllerSide:
                 "the machine does not have the key that it shows",
                 fix="look at this machine; revoke the token, which somebody else may know",
             )
+        self._key, self._bound = key, bound
         self._answer = encode(Pending(proof.mac(key, b"C", bound)))
         self._next = "accept"
         return Proved(request, transcript, transcript.words())
@@ -82,7 +83,16 @@ class ControllerSide:
     def accept(self) -> bytes:
         """The answer to send, after the token was consumed."""
         self._at("accept")
+        self._next = "verdict"
         return self._answer
+
+    def verdict(self, state: State, *, session: bytes, name: str = "") -> bytes:
+        """What was decided so far. Nothing follows one that is not "pending"."""
+        self._at("verdict")
+        if state == "pending":
+            self._next = "verdict"
+        mac = proof.verdict_mac(self._key, self._bound, state, name, session)
+        return encode(Verdict(state, name, session, mac))
 
     def _transcript(self, request: Request) -> Transcript:
         return Transcript(
@@ -102,6 +112,25 @@ class ControllerSide:
         now, self._next = self._next, "over"
         if now != step:
             raise _order()
+
+
+def _unproved(*, there_is: bool, signed: bool) -> EnrollmentRefusedError:
+    """A stranger who tries secrets signs what we both saw. A request made for another connection does not."""
+    if not there_is:
+        return EnrollmentRefusedError(
+            "token", "there is no such token", fix="make a token with `cto token create`"
+        )
+    if signed:
+        return EnrollmentRefusedError(
+            "guess",
+            "a wrong proof of the token: somebody guesses, or the token was mistyped",
+            fix="check the token on the machine; if it is right there, somebody else tries",
+        )
+    return EnrollmentRefusedError(
+        "relay",
+        "a proof that was made for another connection: somebody stands in between, or replays",
+        fix="find out whose address this is; the machine itself refuses a controller with another key",
+    )
 
 
 def _order() -> EnrollmentRefusedError:

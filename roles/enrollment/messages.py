@@ -1,4 +1,4 @@
-"""The four messages of enrolment and their one wire form: canonical JSON, at most 8 KiB, nothing unknown.
+"""The five messages of enrolment and their one wire form: canonical JSON, at most 8 KiB, nothing unknown.
 
 A message is accepted only if encoding it again gives the very bytes that came. Says nothing about its sender.
 """
@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from roles.enrollment.proof import KEY_BYTES, MAC_BYTES, SIGNATURE_BYTES
 from roles.enrollment.refused import EnrollmentRefusedError
@@ -15,7 +15,9 @@ from roles.enrollment.token import ID
 
 VERSION = 1
 MAX_BYTES, MAX_DEPTH, MAX_SSH_KEY, MAX_HARDWARE = 8192, 2, 1024, 16
-NONCE_BYTES = 32
+NONCE_BYTES = SESSION_BYTES = 32
+State = Literal["pending", "approved", "rejected"]
+STATES: tuple[State, ...] = get_args(State)
 _IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _HARDWARE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 _HARDWARE_VALUE = re.compile(r"[\x20-\x7e]{1,128}", re.ASCII)  # without quote and backslash, see `_parse`
@@ -47,11 +49,25 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the operator decided so far; comes again until it is no longer "pending".
+
+    `session` is the SHA-256 of the transcript that the words are of: this one, or that of an earlier
+    connection of the same machine whose answer was lost. `name` is the node's, once it is approved.
+    """
+
+    state: State
+    name: str
+    session: bytes
+    mac: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """The same for every reason."""
 
 
-Message = Challenge | Request | Pending | Refused
+Message = Challenge | Request | Pending | Verdict | Refused
 
 
 def encode(message: Message) -> bytes:
@@ -73,6 +89,14 @@ def encode(message: Message) -> bytes:
             }
         case Pending():
             body = {"type": "pending", "mac": message.mac.hex()}
+        case Verdict():
+            body = {
+                "type": "verdict",
+                "state": message.state,
+                "name": message.name,
+                "session": message.session.hex(),
+                "mac": message.mac.hex(),
+            }
         case Refused():
             body = {"type": "refused"}
     return json.dumps({"v": VERSION, **body}, sort_keys=True, separators=(",", ":")).encode("ascii")
@@ -109,10 +133,24 @@ def _read(kind: Any, body: dict[str, Any]) -> Message:
             )
         case "pending":
             return Pending(_bytes(body, "mac", MAC_BYTES))
+        case "verdict":
+            return _verdict(body)
         case "refused":
             return Refused()
         case _:
             raise _malformed("a kind of message that this version does not know")
+
+
+def _verdict(body: dict[str, Any]) -> Verdict:
+    state, name = body.pop("state", None), body.pop("name", None)
+    if state not in STATES:
+        raise _malformed("field state is missing or not of its form")
+    named = isinstance(name, str) and (
+        _IDENTITY.fullmatch(name) is not None if state == "approved" else not name
+    )
+    if not named:
+        raise _malformed("field name is missing or not of its form")
+    return Verdict(state, name, _bytes(body, "session", SESSION_BYTES), _bytes(body, "mac", MAC_BYTES))
 
 
 def _parse(data: bytes) -> dict[str, Any]:

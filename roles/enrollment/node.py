@@ -1,4 +1,4 @@
-"""The machine's side of enrolment: challenge in, request out, answer in, six words out.
+"""The machine's side of enrolment: challenge in, request out, answer and verdicts in, six words out.
 
 Sends nothing itself. The caller makes the TLS connection and says which key the controller showed there.
 """
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from roles.enrollment import proof
-from roles.enrollment.messages import Challenge, Pending, Request, decode, encode
+from roles.enrollment.messages import Challenge, Pending, Request, Verdict, decode, encode
 from roles.enrollment.refused import EnrollmentRefusedError
 from roles.enrollment.token import Token
 from roles.enrollment.transcript import Transcript
@@ -37,7 +37,7 @@ class NodeSide:
         self._node, self._token, self._shown, self._nonce = node, token, shown, nonce
         self._key = proof.derive_key(token.secret)
         self._transcript: Transcript | None = None
-        self._over = False
+        self._over = self._heard = False
 
     def request(self, challenge: bytes) -> bytes:
         """The request to send, for the challenge that came."""
@@ -79,7 +79,7 @@ class NodeSide:
     def conclude(self, answer: bytes) -> str:
         """`ENROLL` and six words for the console, once the controller has proved that it knows the token."""
         transcript = self._transcript
-        if transcript is None or self._over:
+        if transcript is None or self._over or self._heard:
             raise _order()
         self._over = True
         message = decode(answer)
@@ -95,7 +95,43 @@ class NodeSide:
                 "the controller does not know the token",
                 fix="check that this is your controller before you try again",
             )
+        self._over, self._heard = False, True
         return transcript.words()
+
+    @property
+    def session(self) -> bytes:
+        """What this attempt is called, once the request is made: a later verdict may be about it."""
+        if self._transcript is None:
+            raise _order()
+        return self._transcript.session()
+
+    @property
+    def words(self) -> str:
+        """Of this attempt, once the request is made; to be shown after `conclude`, or a verdict on it."""
+        if self._transcript is None:
+            raise _order()
+        return self._transcript.words()
+
+    def verdict(self, data: bytes) -> Verdict:
+        """What was decided so far; the last one is not "pending"."""
+        transcript = self._transcript
+        if transcript is None or self._over or not self._heard:
+            raise _order()
+        self._over = True
+        message = decode(data)
+        if not isinstance(message, Verdict):
+            raise _order()
+        wanted = proof.verdict_mac(
+            self._key, transcript.to_bytes(), message.state, message.name, message.session
+        )
+        if not proof.same(message.mac, wanted):
+            raise EnrollmentRefusedError(
+                "answer",
+                "a verdict that does not come from the controller",
+                fix="check that this is your controller before you try again",
+            )
+        self._over = message.state != "pending"
+        return message
 
 
 def _order() -> EnrollmentRefusedError:

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 from typing import Literal
 
-from roles.enrollment.transcript import PURPOSE
+from roles.enrollment.transcript import PURPOSE, framed
 
 MAC_BYTES = KEY_BYTES = 32
 SIGNATURE_BYTES = 64
@@ -23,6 +23,12 @@ def derive_key(secret: bytes) -> bytes:
 def mac(key: bytes, side: Side, transcript: bytes) -> bytes:
     """What `side` proves: the letters differ, so that one side's proof is never good for the other."""
     return hmac.digest(key, side + transcript, hashlib.sha256)
+
+
+def verdict_mac(key: bytes, transcript: bytes, state: str, name: str, session: bytes) -> bytes:
+    """The controller's word on what was decided: over T of this connection and the decision, under `V`."""
+    said = framed(state.encode("ascii"), name.encode("ascii"), session)
+    return hmac.digest(key, b"V" + transcript + said, hashlib.sha256)
 
 
 def same(a: bytes, b: bytes) -> bool:

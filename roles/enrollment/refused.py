@@ -9,7 +9,9 @@ Reason = Literal[
     "order",  # a message at the wrong time, or a second one
     "pin",  # the controller's TLS key is not the pinned one
     "key",  # the machine's key is not a good Ed25519 key
-    "token",  # no such token, or its proof is wrong
+    "token",  # there is no such token
+    "guess",  # the machine is who it says, and its proof of the token is wrong
+    "relay",  # neither proof nor signature fit: made for another connection, or changed on the way
     "signature",  # the machine does not have the key it shows
     "answer",  # the controller does not know the token
     "declined",  # the controller said no

@@ -41,8 +41,17 @@ class Transcript:
         ]
         for name in sorted(self.hardware):
             fields += [name.encode(), self.hardware[name].encode()]
-        return b"".join(len(each).to_bytes(4, "big") + each for each in fields)
+        return framed(*fields)
+
+    def session(self) -> bytes:
+        """SHA-256 of T: what a later connection of the same machine can name it by."""
+        return hashlib.sha256(self.to_bytes()).digest()
 
     def words(self) -> str:
         """`ENROLL` and six words: the same on the console and at the controller, or somebody lies."""
-        return f"{LABEL} {' '.join(encode(hashlib.sha256(self.to_bytes()).digest()))}"
+        return f"{LABEL} {' '.join(encode(self.session()))}"
+
+
+def framed(*fields: bytes) -> bytes:
+    """Each field as its length (four bytes, big-endian) and its bytes."""
+    return b"".join(len(each).to_bytes(4, "big") + each for each in fields)

@@ -63,7 +63,7 @@ class Machine:
     """As `iso.lab.api.LabMachine`; a reboot boots the disk again, or ends in the bootstrap environment."""
 
     talos_port, kube_port = TALOS_PORT, KUBE_PORT
-    arch, macs = "amd64", ()
+    arch, macs, clock_offset = "amd64", (), 0.0
     hardware = make("dell-r660", seed="contract")
 
     def __init__(self, site, name, disk, firmware="uefi"):

@@ -79,7 +79,7 @@ async def test_which_network_it_is_shows_in_kubernetes(site, settings, agent):
     assert ("not Cilium" in problem) is (agent != "cilium")
     machine.instance.kubelet.node.ready = False
     if agent == "cilium":
-        assert await _pod_network(job, kubeconfig, "", 0) == "Cilium is ready on 0 of 1 nodes"
+        assert await _pod_network(job, kubeconfig, "", 0) == "Cilium is ready on 0 of 1 node"
 
 
 async def test_a_configuration_with_a_big_manifest_gets_through_the_api(site):

@@ -1,6 +1,7 @@
 """The lab's Talos and our client, each against stubs that others generated from upstream's .proto files."""
 
 import asyncio
+import hashlib
 import io
 import tarfile
 
@@ -104,12 +105,41 @@ async def test_the_oracle_s_client_upgrades_and_rolls_back(site, booted):
     [alarms] = (await api.etcd_alarm_list(Empty())).messages
     assert alarms.member_alarms == []
     snapshot = b"".join([part.bytes async for part in api.etcd_snapshot(machine.EtcdSnapshotRequest())])
-    assert snapshot.startswith(b"lab etcd snapshot")
+    assert hashlib.sha256(snapshot[:-32]).digest() == snapshot[-32:]
     [upgrade] = (await api.upgrade(machine.UpgradeRequest(image="installer:v1.14.0"))).messages
     assert (upgrade.ack, bool(upgrade.actor_id)) == ("Upgrade request received", True)
     await running("v1.14.0")
     await api.rollback(machine.RollbackRequest())
     await running("v1.13.9")
+
+
+async def test_the_oracle_s_client_recovers_etcd(site, booted):
+    made, api, _ = booted
+
+    async def uploads(data):
+        parts = [common.Data(bytes=data[at : at + 9000]) for at in range(0, len(data), 9000)]
+        return await api.etcd_recover(parts)
+
+    recover = machine.BootstrapRequest(recover_etcd=True)
+    await site.until(lambda: made.instance.services.get("etcd", "").startswith("Preparing"))
+    with pytest.raises(GRPCError) as nothing:
+        await api.bootstrap(recover)
+    assert nothing.value.status is Status.FAILED_PRECONDITION
+    body = bytes(8192)
+    await uploads(body + bytes(32))
+    with pytest.raises(GRPCError, match="sha256"):
+        await api.bootstrap(recover)
+    assert len((await uploads(body + hashlib.sha256(body).digest())).messages) == 1
+    await api.bootstrap(recover)
+    await site.until(lambda: made.instance.ready)
+    snapshot = b"".join([part.bytes async for part in api.etcd_snapshot(machine.EtcdSnapshotRequest())])
+    assert snapshot == body + hashlib.sha256(body).digest()
+    with pytest.raises(GRPCError) as running:
+        await uploads(snapshot)
+    assert running.value.status is Status.FAILED_PRECONDITION
+    with pytest.raises(GRPCError) as again:
+        await api.bootstrap(recover)
+    assert again.value.status is Status.ALREADY_EXISTS
 
 
 async def test_calls_that_the_lab_lacks_say_so(booted):
@@ -174,7 +204,18 @@ class OracleNode(machine.MachineServiceBase):
         entry = machine.ApplyConfiguration(warnings=["w"], mode=request.mode, mode_details="d")
         return machine.ApplyConfigurationResponse(messages=[entry])
 
-    async def bootstrap(self, _):
+    async def etcd_recover(self, parts):
+        self.recovered = b"".join([part.bytes async for part in parts])
+        if self.trouble:
+            raise GRPCError(Status[self.trouble], "because")
+        return machine.EtcdRecoverResponse(messages=[machine.EtcdRecover()])
+
+    async def etcd_snapshot(self, _):
+        for part in (b"a", b"bc"):
+            yield common.Data(bytes=part)
+
+    async def bootstrap(self, request):
+        self.bootstrapped = request
         if self.trouble:
             raise GRPCError(Status[self.trouble], "because")
         return machine.BootstrapResponse(messages=[machine.Bootstrap()])
@@ -253,6 +294,25 @@ async def test_the_oracle_reads_what_our_client_sends(oracle):
     assert not node.was_reset.system_partitions_to_wipe
     await api.reboot()
     assert node.rebooted.mode == machine.RebootRequestMode.DEFAULT
+
+
+async def test_a_snapshot_comes_in_and_goes_out_in_parts(oracle):
+    node, api = oracle
+    assert [part async for part in api.etcd_snapshot_parts()] == [b"a", b"bc"]
+
+    async def parts():
+        for part in (b"x" * 70_000, b"", b"y"):
+            yield part
+
+    await api.etcd_recover(parts())
+    assert node.recovered == b"x" * 70_000 + b"y"
+    assert await api.bootstrap(recover=True) is True
+    assert (node.bootstrapped.recover_etcd, node.bootstrapped.recover_skip_hash_check) == (True, False)
+    assert await api.bootstrap() is True
+    assert node.bootstrapped.recover_etcd is False
+    node.trouble = "FAILED_PRECONDITION"
+    with pytest.raises(NotYet, match="because"):
+        await api.etcd_recover(parts())
 
 
 @pytest.mark.parametrize(

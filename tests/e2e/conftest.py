@@ -13,17 +13,42 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import Case, Farm, LabHome, Way
+from tests.e2e.harness import Case, Farm, FarmHome, LabHome, Way
 
-MACHINES = 140  # the most that one worker can use up when it gets every case
+MACHINES = 150  # the most that one worker can use up when it gets every case
+FLEETS = 20  # as above, of two sites each
 
 
 @pytest.fixture(scope="session")
 def farm() -> Iterator[Farm]:
     """One lab process with many one-node sites; ended with the session."""
-    made = Farm.start(Path(tempfile.mkdtemp(prefix="cto-farm-")), MACHINES)
+    made = Farm.start(Path(tempfile.mkdtemp(prefix="cto-farm-")), (1,) * MACHINES)
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="session")
+def fleet_farm() -> Iterator[Farm]:
+    """As `farm`: three control planes and a worker at one site, an appliance at the next, and so on."""
+    made = Farm.start(Path(tempfile.mkdtemp(prefix="cto-farm-")), (4, 1) * FLEETS)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def fleet(fleet_farm: Farm) -> Iterator[FarmHome]:
+    """Machines of the two clusters of a demo that nobody used yet, and a home that knows only these."""
+    taken = fleet_farm.take_sites(2)
+    yield taken
+    taken.close()
+
+
+@pytest.fixture
+def unpinned(farm: Farm) -> Iterator[Case]:
+    """As `case`, of a machine that no operator pinned yet."""
+    taken = farm.take(pinned=False)
+    yield taken
+    taken.close()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,16 +27,17 @@ from controller.app.context import target_of
 from controller.app.lab import KUBERNETES, TALOS, pin_lab
 from controller.wiring import open_services
 from inventory.errors import FleetError
-from inventory.lifecycle import INSTALL_PATH, KILL_POINTS, Transition
+from inventory.lifecycle import INSTALL_PATH, KILL_POINTS, NodeState, Transition, remaining
 from iso.lab import client
 from iso.lab.image import LabImage, write_image
 from iso.lab.sitefile import site_file
 from iso.lab.spec import LabInfo, LabSpec, MachineInfo
 
-CTO = [sys.executable, "-c", "from controller.cli.main import main; main()"]
+CTO = [sys.executable, "-c", "from controller.cli.start import main; main()"]
 ROOT = Path(__file__).parents[2]
 Done = subprocess.CompletedProcess[str]
 T = TypeVar("T")
+F = TypeVar("F", bound="FarmHome")
 KILLED = -signal.SIGKILL
 
 
@@ -45,11 +47,14 @@ def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str,
 
 
 def until(probe: Callable[[], T | None], what: str, *, seconds: float = 60, pause: float = 0.05) -> T:
-    """The first answer of `probe` that is neither None nor False; fails with `what` after `seconds`."""
+    """The first answer of `probe` that is something; fails with `what` after `seconds`.
+
+    None, False and what is empty mean "not yet": a machine that reboots has the host key "".
+    """
     end = time.monotonic() + seconds
     while True:
         found = probe()
-        if found is not None and found is not False:
+        if found:
             return found
         if time.monotonic() > end:
             raise AssertionError(f"did not happen within {seconds:g} s: {what}")
@@ -258,41 +263,52 @@ PUSHED = Way(delivery={"method": "maintenance-push", "trustSegment": True}, kern
 
 @dataclass(frozen=True)
 class Farm:
-    """One lab whose every site is one machine, and which hands them out one by one."""
+    """One lab of many sites, which hands them out one by one."""
 
     home: Path
     info: LabInfo
-    unused: Iterator[MachineInfo]
+    unused: Iterator[list[MachineInfo]]
 
     @classmethod
-    def start(cls, home: Path, machines: int) -> "Farm":
+    def start(cls, home: Path, mixed: tuple[int, ...]) -> "Farm":
+        """`mixed`: machines of each site."""
         with open_services(home) as services:
             public = services.ssh_public_key
-        info = _start(home, machines, public)
-        return cls(home, info, iter(info.machines))
+        info = _start(home, mixed, public)
+        by_site = groupby(info.machines, key=lambda machine: machine.site)
+        return cls(home, info, (list(machines) for _, machines in by_site))
 
-    def take(self, way: Way = BY_PARTITION) -> "Case":
-        machine = next(self.unused)
+    def take(self, way: Way = BY_PARTITION, *, pinned: bool = True) -> "Case":
+        """A site of one machine."""
+        (machine,) = next(self.unused)
+        return self._ready(Case(self._home(), self, (machine.name,)), way, pinned)
+
+    def take_sites(self, count: int) -> "FarmHome":
+        """The next sites, whatever their size."""
+        names = tuple(machine.name for _ in range(count) for machine in next(self.unused))
+        return self._ready(FarmHome(self._home(), self, names), BY_PARTITION, pinned=True)
+
+    def _home(self) -> Path:
         home = Path(tempfile.mkdtemp(prefix="cto-case-"))
         shutil.copytree(self.home / "ssh", home / "ssh")
-        case = Case(home, self, machine.name)
-        case.site.parent.mkdir(mode=0o700)
-        case.site.write_text(way.site(self._only(machine), self.home / "lab" / "images"))
-        case.pin()
-        return case
+        return home
 
-    def _only(self, machine: MachineInfo) -> LabInfo:
-        return replace(self.info, machines=(machine,))
+    def _ready(self, case: F, way: Way, pinned: bool) -> F:
+        case.site.parent.mkdir(mode=0o700)
+        case.site.write_text(way.site(case.machines(), self.home / "lab" / "images"))
+        if pinned:
+            case.pin()
+        return case
 
     def stop(self) -> None:
         client.stop(self.home)
         shutil.rmtree(self.home, ignore_errors=True)
 
 
-def _start(home: Path, machines: int, public: str) -> LabInfo:
+def _start(home: Path, mixed: tuple[int, ...], public: str) -> LabInfo:
     for attempt in range(5):
         spec = LabSpec(
-            mixed=(1,) * machines,
+            mixed=mixed,
             seed=f"{home}/{attempt}",
             authorized_keys=public,
             boot_seconds=0.05,
@@ -306,12 +322,12 @@ def _start(home: Path, machines: int, public: str) -> LabInfo:
     raise AssertionError("no free addresses for a lab in five tries")
 
 
-class Case(ProgramHome):
-    """A home of its own for one machine of the farm, which is a site, a cluster and a node at once."""
+class FarmHome(ProgramHome):
+    """A home of its own for some machines of the farm. Each site of it is a cluster."""
 
-    def __init__(self, home: Path, farm: Farm, name: str) -> None:
+    def __init__(self, home: Path, farm: Farm, names: tuple[str, ...]) -> None:
         super().__init__(home)
-        self.farm, self.name = farm, name
+        self.farm, self.names = farm, names
 
     @property
     def lab(self) -> Path:
@@ -319,13 +335,48 @@ class Case(ProgramHome):
 
     @property
     def cluster(self) -> str:
-        return self.machine(self.name).cluster
+        """The first one's."""
+        return self.machine(self.names[0]).cluster
+
+    def machines(self) -> LabInfo:
+        """The farm as if it had only these, as they are now."""
+        info = self.info()
+        return replace(info, machines=tuple(info.machine(name) for name in self.names))
 
     def pin(self) -> None:
-        """As `cto lab up` does: the key that is on the machine's console now."""
-        now = self.machine(self.name)
+        """As `cto lab up` does: the keys that are on the machines' consoles now."""
         with open_services(self.home) as services:
-            pin_lab(services, replace(self.farm.info, machines=(now,)))
+            pin_lab(services, self.machines())
+
+    def smudge(self) -> None:
+        """One byte in the first sector: the disk holds nothing, but is not blank, so that wiping it shows."""
+        self.ssh("printf x | dd of=/dev/nvme0n1 bs=1 conv=notrunc,fsync status=none")
+
+    def ssh(self, command: str) -> None:
+        """On each machine, as somebody there would, with the controller's own key."""
+        with open_services(self.home) as services:
+            rows = [row for row in services.store.nodes() if row.name in self.names]
+
+            async def run() -> None:
+                try:
+                    for row in rows:
+                        done = await services.ssh.run(target_of(row), command)
+                        assert done.status == 0, done.stderr
+                finally:
+                    await services.aclose()
+
+            asyncio.run(run())
+
+    def close(self) -> None:
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+class Case(FarmHome):
+    """One machine of the farm, which is a site, a cluster and a node at once."""
+
+    @property
+    def name(self) -> str:
+        return self.names[0]
 
     def words(self) -> str:
         """On the machine's screen."""
@@ -335,37 +386,15 @@ class Case(ProgramHome):
         machine = self.machine(self.name)
         return f"{machine.address}:{machine.ssh_port}"
 
-    def smudge(self) -> None:
-        """One byte in the first sector: the disk holds nothing, but is not blank, so that wiping it shows."""
-        self.ssh("printf x | dd of=/dev/nvme0n1 bs=1 conv=notrunc,fsync status=none")
-
-    def ssh(self, command: str) -> None:
-        """As somebody at the machine would, with the controller's own key."""
-        with open_services(self.home) as services:
-            row = services.store.node(self.name)
-            assert row is not None
-
-            async def run() -> None:
-                try:
-                    done = await services.ssh.run(target_of(row), command)
-                    assert done.status == 0, done.stderr
-                finally:
-                    await services.aclose()
-
-            asyncio.run(run())
-
     def power(self, action: str) -> None:
         client.command(self.lab, {"op": "power", "machine": self.name, "action": action})
 
     def await_bootstrap(self) -> None:
         """Until the bootstrap environment shows a key."""
-        until(lambda: self.machine(self.name).host_key or None, "the bootstrap environment")
+        until(lambda: self.machine(self.name).host_key, "the bootstrap environment")
 
     def effect(self) -> "Effects":
         return self.effects(self.name)
-
-    def close(self) -> None:
-        shutil.rmtree(self.home, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -376,10 +405,11 @@ class Kill:
     source: str
     step: str
     point: str
+    role: str = ""  # of the node; empty: whichever gets there first
 
     @classmethod
-    def every(cls, kind: str, transition: Transition) -> "tuple[Kill, ...]":
-        return tuple(cls(kind, transition.source, transition.step, point) for point in KILL_POINTS)
+    def every(cls, kind: str, transition: Transition, role: str = "") -> "tuple[Kill, ...]":
+        return tuple(cls(kind, transition.source, transition.step, point, role) for point in KILL_POINTS)
 
     @classmethod
     def of(cls, step: str) -> "tuple[Kill, ...]":
@@ -388,11 +418,15 @@ class Kill:
 
     def __str__(self) -> str:
         source = f"{self.source}-" if self.step == "reset" else ""
-        return f"{source}{self.step}-{self.point}"
+        return f"{source}{self.step}-{self.point}{'-' if self.role else ''}{self.role}"
 
     @property
     def env(self) -> dict[str, str]:
         return {"CTO_CRASH_AT": f"{self.step}:{self.point}"}
+
+    def env_of(self, name: str) -> dict[str, str]:
+        """As `env`, at that node or cluster."""
+        return {"CTO_CRASH_AT": f"{self.step}:{self.point}:{name}"}
 
 
 @dataclass(frozen=True)
@@ -453,6 +487,35 @@ def _command(argv: list[str]) -> str:
             return "keys_wiped"
         return "" if "seek" in operands else "wiped"
     return {"1048576": "imaged", "0": "first_mib"}.get(operands.get("seek", ""), "config_ranges")
+
+
+def stop_in(case: Case, state: NodeState) -> None:
+    """Brings the machine exactly there: the controller dies before the next step begins."""
+    ahead = remaining(state)
+    if not ahead:
+        case.apply()
+    else:
+        case.apply(code=KILLED, env={"CTO_CRASH_AT": f"{ahead[0].step}:before_intent"})
+    assert case.node_state(case.name) == state
+
+
+def given_up(before: Effects, after: Effects) -> int:
+    """How often the disk was wiped since `before`, by whatever ran on the machine."""
+    other = replace(after, wiped=before.wiped, resets=before.resets)
+    assert other == before, "nothing but the wipe may happen"
+    return after.wiped - before.wiped + after.resets - before.resets
+
+
+def declare_file(case: Case, content: str) -> None:
+    documents = list(yaml.safe_load_all(case.site.read_text()))
+    files = {"/etc/site/motd": {"content": content}}
+    documents[0]["spec"].setdefault("defaults", {})["bootstrap"] = {"files": files}
+    case.site.write_text(yaml.safe_dump_all(documents))
+
+
+def operations(case: Case) -> int:
+    """What pyinfra did on machines so far: each operation is an event."""
+    return len(case.rows("SELECT 1 FROM events WHERE kind = 'Operation'"))
 
 
 MUTATING = ("dd of=", "efibootmgr -", "wipefs", "mkfs", "sgdisk", "systemctl reboot", "blockdev --rereadpt")

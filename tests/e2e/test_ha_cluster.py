@@ -108,7 +108,7 @@ def test_members_are_given_up_and_come_back_and_then_all_of_it(make_lab: Callabl
 
 def again(lab: LabHome, name: str) -> None:
     """The machine is in the bootstrap environment, and its new key is trusted."""
-    until(lambda: lab.machine(name).words or None, f"{name} is in the bootstrap environment, with its words")
+    until(lambda: lab.machine(name).words, f"{name} is in the bootstrap environment, with its words")
     found = lab.machine(name)
     add = ("node", "add", name, "--address", f"{found.address}:{found.ssh_port}")
     lab.ok(*add, "--words", found.words, "--replace")

@@ -3,12 +3,8 @@
 Each time the command says what to do, and running it again finishes the job without repeating what was done.
 """
 
-import os
-import re
 import signal
-import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -38,29 +34,6 @@ def test_ctrl_c_in_the_middle_of_the_image(case: Case):
     # The image was not whole, so that it is written anew; everything before it is not.
     assert case.effect() == replace(INSTALLED_ONCE, imaged=2)
     assert case.node_state(case.name) == NodeState.READY
-    case.check_store()
-
-
-@pytest.mark.parametrize("victim", ["job", "runner"])
-def test_a_runner_that_is_killed_is_an_interruption_not_a_failure(case: Case, victim: str):
-    """The job had asked the machine something and had not ended: the step itself says that it was lost."""
-    case.smudge()
-    case.fault(case.name, "slow", times=0, seconds=0.3)
-    with ended(case.start_apply()) as process:
-        until(lambda: queued(case, process), "the plan is made, and its own jobs have ended")
-        before = looks(case)
-        until(lambda: case.open_step("prepare") and looks(case) > before, "a deploy at work on the machine")
-        zygote, *jobs = runners(process.pid)
-        assert jobs, "no process carries out a deploy"
-        for pid in jobs if victim == "job" else [zygote]:
-            os.kill(pid, signal.SIGKILL)
-        until(lambda: lost(case) != "", "the step's end is not known")
-        case.clear(case.name)
-        out, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, out + errors
-    assert re.search("killed by SIGKILL" if victim == "job" else "runner died", lost(case))
-    assert case.node_state(case.name) == NodeState.READY
-    assert case.effect() == INSTALLED_ONCE
     case.check_store()
 
 
@@ -196,39 +169,3 @@ def back(case: Case, former: str) -> str:
     """The new host key of the machine, once it is in the bootstrap environment again."""
     machine = case.machine(case.name)
     return machine.host_key if machine.state == "bootstrap" and machine.host_key != former else ""
-
-
-def runners(parent: int) -> list[int]:
-    """The runner's processes below `parent`: those that carry out a deploy, and the one they come from."""
-    found, seen = [], [parent]
-    while seen:
-        for pid in children(seen.pop()):
-            seen.append(pid)
-            if b"controller.runner" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-    return found
-
-
-def queued(case: Case, process: "subprocess.Popen[str]") -> bool:
-    if process.poll() is not None:
-        raise AssertionError(f"apply ended with {process.returncode}: {process.communicate()}")
-    return bool(case.rows("SELECT 1 FROM runs"))
-
-
-def looks(case: Case) -> int:
-    """How often a deploy asked for a disk: pyinfra wraps each command in sh -c."""
-    asked = [e for e in case.log(case.name) if e["event"] == "exec"]
-    return sum(e["command"].startswith("sh -c 'lsblk") for e in asked)
-
-
-def lost(case: Case) -> str:
-    """What the prepare step says of an end that is not known; empty if there was none."""
-    sql = "SELECT detail FROM steps WHERE step = 'prepare' AND outcome = 'indeterminate'"
-    return "".join(str(row["detail"]) for row in case.rows(sql))
-
-
-def children(pid: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        found += [int(child) for child in task.read_text().split()]
-    return found

@@ -4,6 +4,8 @@ Generated from the tables of `inventory.lifecycle`. What counts is what the lab'
 Needs no root; a case takes a few seconds.
 """
 
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,25 +21,32 @@ from inventory.lifecycle import (
     RECONFIGURE_PATH,
     NodeState,
     Transition,
-    remaining,
 )
-from tests.e2e.harness import INSTALLED_ONCE, KILLED, Case, Effects, Kill
+from tests.e2e.harness import (
+    INSTALLED_ONCE,
+    KILLED,
+    Case,
+    Kill,
+    declare_file,
+    environment,
+    given_up,
+    operations,
+    stop_in,
+)
 
 INSTALLED = Counter([t.step for t in INSTALL_PATH])
 CLUSTERED = Counter([t.step for t in CLUSTER_TRANSITIONS])
-# The store's own act: one transaction, with no effect outside of it, so that there is nothing to die between.
-WITHOUT_EFFECT = {"pin"}
-ASIDE = ("reconfigure", "reset", "settings")  # not on the way to an installed node
+ASIDE = ("pin", "reconfigure", "reset", "settings")  # not what `cto apply` does to install a node
 
 
 def kills(kind: str, transitions: tuple[Transition, ...]) -> Iterator[Kill]:
     for transition in transitions:
-        if transition.step not in WITHOUT_EFFECT:
-            yield from Kill.every(kind, transition)
+        yield from Kill.every(kind, transition)
 
 
 NODE_KILLS = tuple(kills("node", NODE_TRANSITIONS))
 CLUSTER_KILLS = tuple(kills("cluster", CLUSTER_TRANSITIONS))
+PIN_KILLS = tuple(k for k in NODE_KILLS if k.step == "pin")
 INSTALL_KILLS = tuple(k for k in NODE_KILLS if k.step not in ASIDE) + CLUSTER_KILLS
 RECONFIGURE_KILLS = tuple(k for k in NODE_KILLS if k.step == "reconfigure")
 RESET_KILLS = tuple(k for k in NODE_KILLS if k.step == "reset")
@@ -46,18 +55,66 @@ SETTINGS_KILLS = tuple(k for k in NODE_KILLS if k.step == "settings")
 
 def test_the_matrix_has_every_transition_at_every_point():
     tables = {("node", t) for t in NODE_TRANSITIONS} | {("cluster", t) for t in CLUSTER_TRANSITIONS}
-    wanted = {
-        (kind, t.source, t.step, point)
-        for kind, t in tables
-        for point in KILL_POINTS
-        if t.step not in WITHOUT_EFFECT
-    }
+    wanted = {(kind, t.source, t.step, point) for kind, t in tables for point in KILL_POINTS}
     made = [
         (k.kind, k.source, k.step, k.point)
-        for k in (*INSTALL_KILLS, *RECONFIGURE_KILLS, *RESET_KILLS, *SETTINGS_KILLS)
+        for k in (*PIN_KILLS, *INSTALL_KILLS, *RECONFIGURE_KILLS, *RESET_KILLS, *SETTINGS_KILLS)
     ]
     assert set(made) == wanted
     assert len(made) == len(wanted)
+
+
+# A pin is no step of the engine's: it is one transaction of the store, made by `cto node add`. Its moments are
+# those at which that program dies: before the transaction, in it, at its commit, and before it said what it did.
+_IN_SQL = {
+    "before_intent": "BEGIN IMMEDIATE",
+    "after_intent": "UPDATE nodes SET host_key",
+    "after_effect": "COMMIT",
+}
+_DYING = """
+import io, os, signal, sqlite3, sys
+
+class Dead(io.TextIOBase):
+    def write(self, text):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def die(sql):
+    if sql.startswith(wanted):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def watch(frame, event, call):
+    if event == "c_call" and isinstance(call.__self__, sqlite3.Connection):
+        call.__self__.set_trace_callback(die)
+
+wanted = sys.argv.pop(1)
+if wanted:
+    sys.setprofile(watch)
+else:
+    sys.stdout = Dead()
+from controller.cli.main import main
+main()
+"""
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("kill", PIN_KILLS, ids=str)
+def test_a_machine_is_pinned_once_however_its_pin_ended(unpinned: Case, kill: Kill):
+    case = unpinned
+    key = case.machine(case.name).host_key
+    add = ("node", "add", case.name, "--address", case.address(), "--host-key", key)
+    case.ok("status")  # the store is made
+    program = [sys.executable, "-c", _DYING, _IN_SQL.get(kill.point, ""), *add]
+    died = subprocess.run(program, env=environment(case.home), capture_output=True, text=True, check=False)
+    assert died.returncode == KILLED, died.stderr
+    assert died.stdout == ""
+    pinned = kill.point == "after_observe"
+    assert case.node_state(case.name) == (NodeState.PINNED if pinned else "")
+
+    case.ok(*add)
+    assert len(case.rows("SELECT 1 FROM audit WHERE action = 'pin'")) == 1
+    case.apply()
+    assert case.effect() == replace(INSTALLED_ONCE, wiped=0)  # its disk was blank
+    assert_ready(case, node=INSTALLED)
 
 
 @pytest.mark.fault
@@ -120,35 +177,6 @@ def test_settings_are_brought_back_once(case: Case, kill: Kill):
     assert operations(case) == before + 1
     assert case.node_state(case.name) == NodeState.PREPARED
     case.check_store()
-
-
-def stop_in(case: Case, state: NodeState) -> None:
-    """Brings the machine exactly there: the controller dies before the next step begins."""
-    ahead = remaining(state)
-    if not ahead:
-        case.apply()
-    else:
-        case.apply(code=KILLED, env={"CTO_CRASH_AT": f"{ahead[0].step}:before_intent"})
-    assert case.node_state(case.name) == state
-
-
-def given_up(before: Effects, after: Effects) -> int:
-    """How often the disk was wiped since `before`, by whatever ran on the machine."""
-    other = replace(after, wiped=before.wiped, resets=before.resets)
-    assert other == before, "nothing but the wipe may happen"
-    return after.wiped - before.wiped + after.resets - before.resets
-
-
-def declare_file(case: Case, content: str) -> None:
-    documents = list(yaml.safe_load_all(case.site.read_text()))
-    files = {"/etc/site/motd": {"content": content}}
-    documents[0]["spec"].setdefault("defaults", {})["bootstrap"] = {"files": files}
-    case.site.write_text(yaml.safe_dump_all(documents))
-
-
-def operations(case: Case) -> int:
-    """What pyinfra did on machines so far: each operation is an event."""
-    return len(case.rows("SELECT 1 FROM events WHERE kind = 'Operation'"))
 
 
 def add_sysctl(case: Case) -> None:

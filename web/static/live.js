@@ -7,8 +7,9 @@
   const text = document.getElementById("live-text");
   if (!badge || !window.EventSource) return;
 
-  const LEAST_GAP = 500; // ms between two fetches
-  let busy = false, wanted = false, last = 0, timer = 0;
+  const LEAST_GAP = 500, MOST_GAP = 15000; // ms between two fetches: thirty times what one takes
+  let gap = LEAST_GAP;
+  let busy = false, wanted = false, over = false, last = 0, timer = 0;
 
   const say = (state, symbol, words) => {
     if (badge.dataset.state === state && text.textContent === words) return;
@@ -22,6 +23,11 @@
     for (const part of document.querySelectorAll("[data-live]")) {
       const other = fresh.getElementById(part.id);
       if (!other || other.isEqualNode(part)) continue;
+      for (const open of part.querySelectorAll("details[id]")) { // what somebody opened stays open
+        const again = other.querySelector(`#${CSS.escape(open.id)}`);
+        if (again) again.open = open.open;
+      }
+      if (other.isEqualNode(part)) continue;
       part.replaceWith(document.adoptNode(other));
     }
     const again = focused && document.getElementById(focused);
@@ -31,24 +37,31 @@
   };
 
   const refresh = async () => {
+    if (over) return;
     if (busy || document.hidden) { wanted = true; return; }
-    const wait = last + LEAST_GAP - Date.now();
+    const wait = last + gap - Date.now();
     if (wait > 0) { clearTimeout(timer); timer = setTimeout(refresh, wait); return; }
     busy = true; wanted = false;
+    const began = Date.now();
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-      if (answer.ok) swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      const answer = await fetch(location.href, { headers: { Accept: "text/html", "X-Refresh": "1" } });
+      if (answer.redirected && new URL(answer.url).pathname === "/login") {
+        source.close();
+        say("lost", "✖", "your session is over: reload to log in");
+        over = true;
+      } else if (answer.ok) swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
     } catch {
-      say("lost", "✖", "connection lost: what you see is old");
+      if (!over) say("lost", "✖", "connection lost: what you see is old");
     } finally {
       busy = false; last = Date.now();
+      gap = Math.min(MOST_GAP, Math.max(LEAST_GAP, 30 * (last - began)));
       if (wanted && !document.hidden) refresh();
     }
   };
 
   const source = new EventSource("/live");
   source.onopen = () => { say("on", "●", "live"); refresh(); };
-  source.onerror = () => say("lost", "✖", "connection lost: what you see is old");
+  source.onerror = () => { if (!over) say("lost", "✖", "connection lost: what you see is old"); };
   source.onmessage = (message) => {
     let news = {};
     try { news = JSON.parse(message.data); } catch { return; }

@@ -11,6 +11,7 @@ from controller.app.ports import EtcdMember
 from controller.app.steps.base import Patience, Record
 from inventory.errors import CheckFailed, FleetError
 from inventory.lifecycle import NodeState
+from inventory.wording import count
 
 _JOINED = (NodeState.JOINED, NodeState.CLEANED, NodeState.READY)
 _AGAIN = "see cto events and the nodes' consoles, then run cto apply again"
@@ -116,7 +117,9 @@ class VerifyCluster:
         missing = [n for n in job.cluster.nodes if n not in rows or rows[n].state != NodeState.READY]
         if missing:
             return f"not ready: {', '.join(missing)}"
-        planes = sum(1 for row in rows.values() if row.role != "worker")
+        # One that the site files no longer name is a member until it is removed.
+        known = job.services.store.nodes(cluster=job.cluster.name)
+        planes = sum(1 for row in known if row.role != "worker" and row.state in _JOINED)
         members = await _members(job)
         if len(members) != planes or any(m.is_learner for m in members):
             learners = sum(m.is_learner for m in members)
@@ -139,7 +142,7 @@ async def _pod_network(job: ClusterJob, kubeconfig: bytes, host: str, port: int)
     if "cilium" not in found:
         return "the nodes are Ready, but their pod network is not Cilium: kube-system has no DaemonSet cilium"
     ready, wanted = found["cilium"]
-    return f"Cilium is ready on {ready} of {wanted} nodes" if ready < wanted else ""
+    return f"Cilium is ready on {ready} of {count(wanted, 'node')}" if ready < wanted else ""
 
 
 def _first(job: ClusterJob) -> NodeJob:

@@ -43,4 +43,6 @@ class Join:
     async def observe(self, job: NodeJob) -> Record | None:
         async with job.limits.talos, job.talos() as node:
             version = await node.version()
-        return {"talos": version.tag.removeprefix("v"), "arch": version.arch}
+        found = {"talos": version.tag.removeprefix("v"), "arch": version.arch}
+        # So that it is found again when no site file is at hand.
+        return found | ({"talos_address": job.node.talos_address} if job.node.talos_address else {})

@@ -29,6 +29,8 @@ class Reboot:
 
     async def act(self, job: NodeJob) -> Record:
         # The machine may go down before it answers: then only waiting tells.
+        if job.growth is not None:
+            await job.growth.still(job.node.name)
         with suppress(Unreachable):
             await self._order(job)
         patience = Patience(job.services.clock, 90)

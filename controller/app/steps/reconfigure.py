@@ -9,6 +9,9 @@ from controller.app.steps.base import Patience, Record
 from controller.app.steps.verify import Verify
 from controller.core.quorum import Member, refuse_disruption
 from inventory.errors import FleetError, RefusedError
+from inventory.lifecycle import NodeState
+
+_MEMBERS = (NodeState.BOOTING, NodeState.JOINED, NodeState.CLEANED, NodeState.READY)
 
 
 def changes_nothing(details: str) -> bool:
@@ -54,7 +57,7 @@ async def _guard(job: NodeJob) -> None:
     members = []
     async with job.limits.talos, job.talos() as node:
         learners = {m.hostname for m in await node.etcd_members() if m.is_learner}
-    for other in job.peers:
+    for other in (peer for peer in job.peers if peer.state in _MEMBERS):  # some are still to be installed
         try:
             problem = await Verify.problem(other)
         except FleetError as error:

@@ -34,7 +34,7 @@ class Reset:
                 await self._order(job)
             job.reset_accepted = True
         except Unreachable:
-            if await self._talos_answers(job):
+            if await self.talos_answers(job):
                 raise
 
         async def gone() -> bool | str:
@@ -59,7 +59,7 @@ class Reset:
             wiped = not await run_deploy(job, "reset", data, dry_run=True)
             wiped = wiped and await self._keys_gone(job)
         else:
-            silent = not await self._talos_answers(job)
+            silent = not await self.talos_answers(job)
             wiped = silent and (job.reset_accepted or await self._booted_anew(job))
         return {} if wiped else None
 
@@ -93,7 +93,7 @@ class Reset:
         return True
 
     @staticmethod
-    async def _talos_answers(job: NodeJob) -> bool:
+    async def talos_answers(job: NodeJob) -> bool:
         try:
             async with job.talos() as node:
                 await node.version()
@@ -104,11 +104,9 @@ class Reset:
     @staticmethod
     async def _others(job: NodeJob) -> bool:
         """Whether another control plane of its cluster is alive in the store."""
-        planes = [
-            n for n in job.fleet.nodes_of(job.cluster.name) if n.role != "worker" and n.name != job.node.name
-        ]
-        rows = [job.services.store.node(n.name) for n in planes]
-        return job.node.role == "worker" or any(r is not None and r.state == NodeState.READY for r in rows)
+        rows = job.services.store.nodes(cluster=job.cluster.name)
+        planes = [row for row in rows if row.role != "worker" and row.name != job.node.name]
+        return job.node.role == "worker" or any(row.state is NodeState.READY for row in planes)
 
 
 async def _refuse_while_a_peer_is_ill(job: NodeJob) -> None:

@@ -1,6 +1,10 @@
 """Step `verify`: fresh reads say that the node is what was planned. Repairs nothing."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from controller.app.context import NodeJob
+from controller.app.ports import TalosNode
 from controller.app.steps.base import Patience, Record
 
 
@@ -27,10 +31,15 @@ class Verify:
     async def problem(job: NodeJob) -> str:
         """Why the node is not as it should be; empty if it is."""
         async with job.limits.talos, job.talos() as node:
-            version = (await node.version()).tag.removeprefix("v")
-            status = await node.machine_status()
-            services = await node.services()
-        installed = job.record.get("image", {}).get("talos", "")
+            return await Verify.problem_of(node, job.record)
+
+    @staticmethod
+    async def problem_of(node: TalosNode, record: Mapping[str, Any]) -> str:
+        """The same over a connection that is open already."""
+        version = (await node.version()).tag.removeprefix("v")
+        status = await node.machine_status()
+        services = await node.services()
+        installed = record.get("image", {}).get("talos", "")
         if installed and version != installed:
             return f"it runs Talos {version}, but {installed} was installed"
         if status.stage != "running" or not status.ready:

@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,10 +19,15 @@ from controller.cli.base import (
 )
 from controller.cli.base import command as verb
 from controller.cli.output import document, plain
+from controller.cli.recovering import recover
 from controller.cli.text import clean, clean_block
 from inventory.errors import OperatorError
+from inventory.wording import count
 from web import present
 from web.ports import ClusterView
+
+if TYPE_CHECKING:
+    from controller.cli.access import Handed
 
 
 @verb("show", example="cto cluster show berlin")
@@ -41,6 +46,8 @@ def show(app: App, name: str | None) -> None:
         ]
         document(shown[0] if name else shown)
         return
+    if not clusters:
+        click.echo("No clusters are known yet.\n  → describe one in a site file, then: cto plan -f FILE")
     for cluster in clusters:
         badge = present.cluster_badge(cluster, now)
         click.echo(f"{click.style(clean(cluster.name), bold=True)}  {badge.symbol} {clean(badge.label)}")
@@ -63,11 +70,27 @@ def _find(known: Sequence[ClusterView], name: str) -> ClusterView:
 
 
 def _where(function: F) -> F:
-    """How a verb hands out a file that is a secret."""
+    """From what a verb makes a file that is a secret, and how it hands it out."""
     for decorate in (
         click.option("--stdout", is_flag=True, help="Print its contents: they are a secret."),
         click.option(
             "--out", type=click.Path(path_type=Path, dir_okay=False), help="Copy it there (mode 0600)."
+        ),
+        click.option(
+            "--secrets",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            help="Make it from this secrets bundle, not from what is kept here.",
+        ),
+        click.option(
+            "-f",
+            "--file",
+            "files",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            help="Take the addresses from this site file or directory.",
+        ),
+        click.option(
+            "--hours", type=click.IntRange(1, 8760), help="Make it now, valid so long. Made ones: 24 hours."
         ),
         click.argument("name", shell_complete=complete_clusters),
     ):
@@ -77,52 +100,81 @@ def _where(function: F) -> F:
 
 @verb(
     "kubeconfig",
-    example='export KUBECONFIG="$(cto cluster kubeconfig berlin)"\ncto cluster kubeconfig berlin --out k',
+    example='export KUBECONFIG="$(cto cluster kubeconfig berlin)"\ncto cluster kubeconfig berlin --out k'
+    "\ncto cluster kubeconfig berlin -f site.yaml --secrets secrets.yaml --hours 1",
 )
 @_where
 @pass_app
-def kubeconfig(app: App, name: str, out: Path | None, stdout: bool) -> None:
-    """Write the cluster's kubeconfig to a private file and print its path."""
+def kubeconfig(
+    app: App,
+    name: str,
+    files: tuple[Path, ...],
+    secrets: Path | None,
+    hours: int | None,
+    out: Path | None,
+    stdout: bool,
+) -> None:
+    """Write the cluster's kubeconfig to a private file and print its path.
+
+    The one that is kept, if there is one; else, and with --hours, -f or --secrets, one that is made offline:
+    no node is asked. Which endpoint is in it goes to standard error.
+    """
     from controller.cli import access
 
     with app.services() as services:
-        _find(services.queries.clusters(), name)
-        _hand_out(app, name, access.kubeconfig(services, name), out, stdout)
+        kept = None if files or secrets or hours else access.fetched(services, name)
+        if kept is None:
+            reach = access.source(app, services, name, files, secrets)
+            kept = access.kubeconfig(services, reach, now=app.now(), hours=hours)
+    _hand_out(app, name, kept, out, stdout)
 
 
 @verb(
     "talosconfig",
-    example='export TALOSCONFIG="$(cto cluster talosconfig berlin)"\ncto cluster talosconfig b --hours 1',
+    example='export TALOSCONFIG="$(cto cluster talosconfig berlin)"\ncto cluster talosconfig b --hours 1'
+    "\ncto cluster talosconfig berlin -f site.yaml --secrets secrets.yaml",
 )
 @_where
-@click.option(
-    "--hours", type=click.IntRange(1, 8760), default=24, show_default=True, help="How long it is valid."
-)
 @pass_app
-def talosconfig(app: App, name: str, out: Path | None, stdout: bool, hours: int) -> None:
-    """Make an administrator's talosconfig, write it to a private file and print its path."""
+def talosconfig(
+    app: App,
+    name: str,
+    files: tuple[Path, ...],
+    secrets: Path | None,
+    hours: int | None,
+    out: Path | None,
+    stdout: bool,
+) -> None:
+    """Make an administrator's talosconfig offline, write it to a private file and print its path.
+
+    Which endpoints are in it goes to standard error.
+    """
     from controller.cli import access
 
     with app.services() as services:
-        _find(services.queries.clusters(), name)
-        now, lifetime = app.now(), timedelta(hours=hours)
-        path = access.talosconfig(services, name, now=now, lifetime=lifetime)
-        _hand_out(app, name, path, out, stdout)
-    if not app.json:
-        click.echo(f"valid until {now + lifetime:%Y-%m-%d %H:%M} UTC; it can't be revoked", err=True)
+        reach = access.source(app, services, name, files, secrets)
+        made = access.talosconfig(services, reach, now=app.now(), hours=hours)
+    _hand_out(app, name, made, out, stdout)
 
 
-def _hand_out(app: App, cluster: str, path: Path, out: Path | None, stdout: bool) -> None:
-    if stdout:
-        click.echo(path.read_text(encoding="utf-8"), nl=False)
-        return
-    if out is not None:
+def _hand_out(app: App, cluster: str, made: "Handed", out: Path | None, stdout: bool) -> None:
+    path = made.path
+    if out is not None and not stdout:
         write_new(out, path.read_bytes())
         path = out
-    if app.json:
-        document({"cluster": cluster, "path": str(path)})
-    else:
-        click.echo(str(path))
+    if app.json and not stdout:
+        until = made.until.isoformat() if made.until else ""
+        told = {"endpoints": list(made.endpoints), "said_by": made.said_by, "valid_until": until}
+        document({"cluster": cluster, "path": str(path), **told})
+        return
+    if made.endpoints:
+        listed = ", ".join(clean(each) for each in made.endpoints)
+        click.echo(f"endpoint{'s' * (len(made.endpoints) > 1)}: {listed} (by {made.said_by})", err=True)
+    if made.until:
+        click.echo(
+            f"made offline, valid until {made.until:%Y-%m-%d %H:%M} UTC; it can't be revoked", err=True
+        )
+    click.echo(path.read_text(encoding="utf-8") if stdout else str(path), nl=not stdout)
 
 
 def write_new(path: Path, content: bytes) -> None:
@@ -167,7 +219,7 @@ def adopt(app: App, name: str, files: tuple[Path, ...], bundle: Path) -> None:
         found = [{"name": each.name, "talos": each.talos} for each in done.nodes]
         document({"cluster": name, "nodes": found, "notes": done.notes})
         return
-    click.echo(f"{name}: taken over with {len(done.nodes)} nodes, which were only read")
+    click.echo(f"{name}: taken over with {count(len(done.nodes), 'node')}, which were only read")
     for note in done.notes:
         click.echo(f"  note: {clean(note, 200)}")
 
@@ -189,12 +241,14 @@ def manage(app: App, name: str, leave: bool) -> None:
         )
     if app.json:
         document({"cluster": name, "managed": not leave, "nodes": names})
-    elif leave:
-        click.echo(f"{name}: the configurations of its {len(names)} adopted nodes are left as they are")
+        return
+    nodes = count(len(names), "adopted node")
+    if leave:
+        click.echo(f"{name}: the configurations of its {nodes} are left as they are")
     else:
-        click.echo(f"{name}: cto plan shows what changes on its {len(names)} nodes, cto apply delivers it")
+        click.echo(f"{name}: cto plan shows what changes on its {nodes}, cto apply delivers it")
 
 
 cluster = Noun("cluster", help="Show clusters; fetch kubeconfig and talosconfig.").add(
-    show, adopt, manage, kubeconfig, talosconfig
+    show, adopt, manage, kubeconfig, talosconfig, recover
 )

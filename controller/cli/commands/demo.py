@@ -13,6 +13,7 @@ from controller.cli.base import App, command, pass_app
 from controller.cli.loop import on_loop
 from controller.cli.output import document, human_seconds, table
 from controller.cli.progress import follower
+from inventory.wording import count
 from web.ports import EXIT_DONE, EXIT_NODE
 
 
@@ -49,7 +50,8 @@ def _run(app: App, home: Path, *, once: bool, port: int) -> int:
     try:
         result = _provision(app)
         if result.worked and not once and not app.json:
-            _what_now(str(home), start_page(home, port))
+            url = start_page(home, port)
+            _what_now(str(home), url, _login_link(app, url))
     except BaseException:
         stop_demo(home)
         raise
@@ -99,7 +101,8 @@ def _provision(app: App) -> Any:
     if not app.json:
         took = human_seconds(time.monotonic() - began)
         word = click.style("verified", fg="green") if result.worked else click.style("not verified", fg="red")
-        click.echo(f"{result.verified} of {result.clusters} clusters {word}, {result.nodes} nodes, {took}.")
+        clusters, nodes = count(result.clusters, "cluster"), count(result.nodes, "node")
+        click.echo(f"{result.verified} of {clusters} {word}, {nodes}, {took}.")
     return result
 
 
@@ -114,8 +117,18 @@ def _plan_in_brief(plan: dict[str, Any]) -> None:
     click.echo()
 
 
-def _what_now(home: str, url: str) -> None:
-    click.echo(f"\nThe fleet is live at {click.style(url, bold=True)}\n")
+def _login_link(app: App, url: str) -> str:
+    """Logs in once, as whoever may read the demo's home."""
+    from controller.app.people_admin import new_code
+    from controller.store.accounts import LOCAL
+
+    with app.services() as services:
+        return f"{url}enter#{new_code(services, LOCAL, actor=app.actor())}"
+
+
+def _what_now(home: str, url: str, link: str) -> None:
+    click.echo(f"\nThe fleet is live at {click.style(link, bold=True)}")
+    click.echo(f"  → the link logs in once; afterwards it is {url}, and `cto user code` makes another\n")
     click.echo("Try next:")
     programs = Path(sys.executable).parent
     click.echo(f'  export CTO_HOME={shlex.quote(home)} PATH={shlex.quote(str(programs))}:"$PATH"')

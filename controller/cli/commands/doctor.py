@@ -38,20 +38,22 @@ def doctor(app: App) -> int:
 def surroundings(app: App) -> "Surroundings":
     """What the checks look at. A store that can't be read is for them to report."""
     from controller.cli.health import Known, Surroundings
-    from controller.store import Store, StoreQueries
+    from controller.store import StoreQueries
     from controller.store.home import Home
 
     home = Home.locate(app.home, environ=app.environ)
     if not home.database.exists():
         return Surroundings(home, app.now(), Known())
     try:
-        # Not through the services: a look must not migrate the store or reserve space.
-        with Store.open(home, now=app.now, new_id=str, write=False) as store, StoreQueries(home) as queries:
-            jumps = tuple(row.jump for row in store.nodes() if row.jump)
+        # Not through the services: a look must not migrate the store, reserve space or write at all.
+        with StoreQueries(home) as queries:
+            queries.check()
+            nodes = queries.nodes()
+            jumps = tuple(node.jump for node in nodes if node.jump)
             running = (
                 sum(run.state == "running" for run in queries.runs(50)) if not queries.engine().pid else 0
             )
-            known = Known(len(queries.nodes()), jumps, queries.time_floor(), running)
+            known = Known(len(nodes), jumps, queries.time_floor(), running)
     except FleetError as error:
         known = Known(problem=error.what, fix=error.fix)
     return Surroundings(home, app.now(), known)

@@ -37,6 +37,8 @@ def events(
         past = latest_events(queries, limit, subject) if after is None else since(queries, after, subject)
         for event in past:
             show(app, event)
+        if not past and not app.json:
+            click.echo("nothing has happened yet" if after is None else f"nothing since {after}", err=True)
         cursor = past[-1].id if past else after or queries.last_event_id()
         while follow:
             for event in queries.events(cursor, 500, subject):

@@ -1,6 +1,7 @@
 """`cto hardware`: the profiles that come with the program, and which one fits a machine's facts."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,11 +11,14 @@ from controller.cli.output import document, table
 from controller.cli.text import clean, clean_block
 from inventory.errors import OperatorError
 
+if TYPE_CHECKING:
+    from facts.hardware import DiskPreference, Overlay
+
 
 @verb("list", example="cto hardware list")
 @pass_app
 def list_(app: App) -> None:
-    """List the hardware profiles."""
+    """List the hardware profiles: the disk each one prefers, the extensions it brings."""
     from facts.hardware import load_profiles
 
     profiles = load_profiles()
@@ -27,15 +31,29 @@ def list_(app: App) -> None:
                     "arch": p.arch,
                     "generic": p.generic,
                     "provenance": p.provenance,
+                    "extensions": list(p.extensions),
+                    "overlay": p.overlay.name if p.overlay else "",
+                    "disk": {"prefer": p.disk.prefer, "order": list(p.disk.order)},
                 }
                 for p in profiles
             ]
         )
         return
-    table(
-        ("PROFILE", "ARCH", "TITLE", "PROVENANCE"),
-        [(p.name, p.arch, p.title, p.provenance) for p in profiles],
-    )
+    rows = [
+        (p.name, p.arch, clean(p.title), _disk(p.disk), _needs(p.extensions, p.overlay), p.provenance)
+        for p in profiles
+    ]
+    table(("PROFILE", "ARCH", "TITLE", "INSTALL DISK", "EXTENSIONS", "PROVENANCE"), rows)
+
+
+def _disk(disk: "DiskPreference") -> str:
+    """Which one it prefers: models first, then kinds."""
+    return ", ".join([*([f"models like {clean(disk.prefer)}"] if disk.prefer else []), *disk.order])
+
+
+def _needs(extensions: tuple[str, ...], overlay: "Overlay | None") -> str:
+    names = [clean(name.removeprefix("siderolabs/")) for name in extensions]
+    return ", ".join([*names, *([f"overlay {clean(overlay.name)}"] if overlay else [])]) or "none"
 
 
 @verb("match", example="cto facts show berlin-cp-1 --output json > f.json\ncto hardware match --facts f.json")

@@ -1,6 +1,5 @@
 """`cto iso`: builds the bootable image and writes it to a stick. The work itself is `iso.build`."""
 
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,33 +8,48 @@ from typing import Any
 
 import click
 
-from controller.cli.base import (
-    App,
-    Noun,
-    assume_yes,
-    confirm,
-    load_site_files,
-    pass_app,
-    read_text,
-    site_files,
-)
+from controller.cli.base import App, Noun, assume_yes, confirm, pass_app
 from controller.cli.base import command as verb
+from controller.cli.image_output import FileCommand
 from controller.cli.output import human_bytes, line, plain
 from controller.cli.text import clean
-from inventory.errors import FleetError, OperatorError
+from inventory.errors import OperatorError
+from iso.render.packages import ARCHES
 
 
-@verb("build", example="cto iso build\ncto iso build --key ops.pub --static 10.0.0.5/24,10.0.0.1")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("cto.iso"),
-    show_default=True,
-    help="The image; SBOM and SHA256SUMS go beside it.",
+@click.command(
+    "build",
+    cls=FileCommand,
+    made="The image; SBOM and SHA256SUMS go beside it. Default: cto.iso.",
+    example="cto iso build\ncto iso build --site site.yaml --output berlin.iso",
 )
 @click.option(
-    "--key",
-    "keys",
+    *("-f", "--file", "--site", "files"),
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Site file: the machine enrols by itself, by a one-use token. Default with --node: as everywhere.",
+)
+@click.option("--for-site", metavar="NAME", help="Which site, if the site files have several.")
+@click.option("--enroll", metavar="ID", help="This token's, instead of one that is made (`cto token list`).")
+@click.option("--no-enroll", is_flag=True, help="Put the site file in, and no token.")
+@click.option("--role", help="What the token is good for, if the site has several roles.")
+@click.option("--expires", default="7d", show_default=True, metavar="TIME", help="Life of the token.")
+@click.option(
+    *("--controller", "controllers"),
+    multiple=True,
+    metavar="ADDRESS[:PORT]",
+    help="Where the machine finds the controller, where mDNS does not reach.",
+)
+@click.option(
+    "--node", metavar="NAME", help="For this node only: its host key is made here and trusted beforehand."
+)
+@click.option(
+    "--countdown", type=click.IntRange(0, 3600), default=60, show_default=True, help="Seconds; any key stops."
+)
+@click.option("--air-gapped", is_flag=True, help="Take the site's disk images and manifests along.")
+@click.option(
+    *("--key", "keys"),
     multiple=True,
     type=click.Path(path_type=Path),
     help="Let in this SSH public key too; the controller's own always is.",
@@ -51,15 +65,11 @@ from inventory.errors import FleetError, OperatorError
     show_default=True,
     help="Serial console; servers' serial-over-LAN may be ttyS1.",
 )
-@click.option(
-    "--node", metavar="NAME", help="For this node only: it is trusted and installed without a word."
-)
-@click.option(
-    "--countdown", type=click.IntRange(0, 3600), default=60, show_default=True, help="Seconds, for --node."
-)
-@site_files
 @click.option("--locked", is_flag=True, help="No shell at the machine's console.")
 @click.option("--firmware", is_flag=True, help="Add non-free firmware that many servers' network cards need.")
+@click.option(
+    "--arch", type=click.Choice(ARCHES), default="amd64", show_default=True, help="Of the machines."
+)
 @click.option("--refresh", is_flag=True, help="Fetch today's packages instead of using the kept ones.")
 @click.option(
     "--cache", type=click.Path(path_type=Path), help="Where packages are kept. Default: in the home."
@@ -70,104 +80,53 @@ def build(app: App, /, **options: Any) -> None:
 
     The first build fetches about 150 MB through this machine's apt and takes minutes; later ones are quick.
     """
-    from iso.build.image import Request
+    from controller.cli.image_request import next_command, prepare
+    from iso.build.image import Request, check, check_arch
     from iso.build.image import build as make
+    from iso.build.tools import Progress
 
-    node = _node(app, options["node"], options["files"]) if options["node"] else None
-    with app.services() as services:
-        own = services.ssh_public_key
-        cache = options["cache"] or services.home.root / "cache" / "iso"
-        private, public = _host_key(node) if node else (b"", "")
-        layer = _layer(own, options, private)
+    check_arch(options["arch"])
+    output = options["output"] or Path("cto.iso")
+    with app.services() as services, _progress(app) as report:
+
+        def tell(url: str, done: int, total: int) -> None:
+            report(Progress("images", f"{url} {done * 100 // max(total, 1)} %", done, total))
+
+        wanted = {**options, "enrolling": not options["no_enroll"]}
+        ready = prepare(app, services, wanted, before=lambda: check(output, options["arch"]), tell=tell)
         request = Request(
-            output=options["out"],
-            cache=cache.absolute(),
-            layer=layer,
+            output=output,
+            cache=(options["cache"] or services.home.root / "cache" / "iso").absolute(),
+            layer=ready.layer,
+            carried=ready.carried,
+            arch=options["arch"],
             firmware=options["firmware"],
             refresh=options["refresh"],
             **_epoch(app),
         )
-        with _progress(app) as report:
+        made = None
+        try:
             made = make(request, report=report)
-        if node:
-            try:
-                _pin(services, node, public, actor=app.actor())
-            except FleetError:
+            ready.finish()
+        except BaseException:
+            ready.undo()
+            if made is not None:
                 made.path.unlink()  # nobody would ever trust the key in it
-                raise
+            raise
+        if made.secret:
+            contents = "; ".join(made.contents)
+            services.store.note_image(made.path.name, made.sha256, contents=contents, actor=app.actor())
     if app.json:
-        line({"built": plain(made)})
+        line({"built": plain(made), "notes": list(ready.notes)})
         return
     click.echo(f"{made.path}  {human_bytes(made.size)}  in {made.seconds:g} s\nsha256 {made.sha256}")
+    click.echo(f"machines need {human_bytes(made.memory)} of memory to start it")
     click.echo("It carries:\n" + "\n".join(f"  {clean(text)}" for text in made.contents))
     if made.secret:
         click.echo("This file is a secret: keep it as you keep a password, and delete it afterwards.")
-    click.echo(f"  → cto iso write --image {shlex.quote(str(made.path))} /dev/…")
-
-
-def _node(app: App, name: str, files: tuple[Path, ...]) -> Any:
-    """The node as the site files have it; where it will answer must be known beforehand."""
-    fleet = load_site_files(app, files).fleet
-    node = fleet.nodes.get(name)
-    if node is None:
-        raise OperatorError(f"no site file has a node {clean(name)!r}", fix="cto validate lists them")
-    if not node.address:
-        fix = "write its address into the site file (a static one, or one that DHCP reserves for it)"
-        raise OperatorError("its address is not known beforehand", where=name, fix=fix)
-    return node
-
-
-def _host_key(node: Any) -> tuple[bytes, str]:
-    from controller.adapters.ssh_keys import new_key
-
-    return new_key(node.name)
-
-
-def _pin(services: Any, node: Any, public: str, *, actor: str) -> None:
-    """Trusts the key that is in the image, and nothing else: it was made here."""
-    services.store.pin(
-        node.name,
-        address=node.address,
-        port=node.ssh_port,
-        user=node.ssh_user,
-        jump=node.jump,
-        host_key=public,
-        site=node.site,
-        cluster=node.cluster,
-        role=node.role,
-        actor=actor,
-        reason="host key made for its own image",
-        replace=True,
-    )
-
-
-def _layer(own: str, options: dict[str, Any], host_key: bytes) -> Any:
-    from iso.render.site import SiteLayer
-
-    dns = tuple(options["dns"])
-    return SiteLayer(
-        authorized_keys=tuple(dict.fromkeys([own.strip(), *_lines(options["keys"])])),
-        user_ca=tuple(_lines(options["cas"])),
-        addresses=tuple(_static(text, dns) for text in options["addresses"]),
-        locked=options["locked"],
-        node=options["node"] or "",
-        host_key=host_key,
-        countdown=options["countdown"],
-        serial=options["serial"],
-    )
-
-
-def _lines(files: tuple[Path, ...]) -> list[str]:
-    """The keys of public key files, without comments."""
-    rows = [row.strip() for file in files for row in read_text(file).splitlines()]
-    return [row for row in rows if row and not row.startswith("#")]
-
-
-def _static(text: str, dns: tuple[str, ...]) -> Any:
-    from iso.render.site import StaticAddress
-
-    address, gateway, mac = (*text.split(","), "", "")[:3]
-    return StaticAddress(address.strip(), gateway.strip(), dns, mac.strip().lower())
+    for note in ready.notes:
+        click.echo(f"  note: {clean(note)}")
+    click.echo(f"  → {next_command(made.path)}")
 
 
 def _epoch(app: App) -> dict[str, int]:

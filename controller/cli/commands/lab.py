@@ -10,10 +10,10 @@ import click
 
 from controller.cli.base import App, Noun, pass_app
 from controller.cli.base import command as verb
-from controller.cli.commands.validate import count
 from controller.cli.output import document, plain, table
 from controller.cli.text import clean
 from inventory.errors import OperatorError
+from inventory.wording import count
 
 
 @verb("up", example="cto lab up --sites 2 --nodes 4\ncto lab up --qemu --nodes 3")
@@ -41,6 +41,19 @@ from inventory.errors import OperatorError
     help="For --qemu: what `cto iso build` made.",
 )
 @click.option("--memory", type=click.IntRange(1024), default=4096, show_default=True, help="MiB, for --qemu.")
+@click.option(
+    "--disk-image",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="What --qemu installs, instead of the factory's Talos.",
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 7200),
+    default=900,
+    show_default=True,
+    help="Seconds --qemu waits for its machines' keys, to pin them; 0: not at all.",
+)
+@click.option("--enroll", is_flag=True, help="Pin nothing: each machine gets a token and asks to join.")
 @pass_app
 def up(
     app: App,
@@ -49,6 +62,8 @@ def up(
     qemu: bool,
     image: Path,
     memory: int,
+    disk_image: Path | None,
+    wait: float,
     sites: int,
     nodes: int,
     mixed: str | None,
@@ -56,10 +71,13 @@ def up(
     hardware: tuple[str, ...],
     boot_seconds: float,
     talos: str | None,
+    enroll: bool,
 ) -> None:
     """Start simulated machines and pin their host keys. A lab that runs already is left as it is."""
     if qemu:
-        _qemu_up(app, image, nodes, memory)
+        from controller.cli import lab_virtual
+
+        lab_virtual.up(app, image, nodes, memory=memory, talos=talos or "", disk_image=disk_image, wait=wait)
         return
     from controller.app.lab import TALOS, lab_site_file, lab_up
 
@@ -73,40 +91,24 @@ def up(
             hardware=hardware,
             boot_seconds=boot_seconds,
             talos=(talos or TALOS).removeprefix("v"),
+            enroll=enroll,
         )
         file = lab_site_file(services.home.root)
     if app.json:
         document({"pid": info.pid, "machines": len(info.machines), "site_file": str(file)})
         return
-    click.echo(
-        f"{count(len(info.machines), 'machine')} at {count(len(counts), 'site')} (pid {info.pid})\n"
-        f"  → cto apply -f {shlex.quote(str(file))}"
-    )
-
-
-def _qemu_up(app: App, image: Path, nodes: int, memory: int) -> None:
-    from iso.qemu import lab as virtual
-
-    if not image.is_file():
-        raise OperatorError("there is no such image", where=str(image), fix="cto iso build --out cto.iso")
-    with app.services() as services:
-        services.home.create()
-        found = virtual.up(_qemu_folder(services), image, nodes, memory=memory)
-    if app.json:
-        document([plain(machine) for machine in found])
-        return
-    click.echo(f"{count(len(found), 'virtual machine')} started; booting takes a minute\n  → cto lab status")
-
-
-def _qemu_folder(services: Any) -> Path:
-    return Path(services.home.root) / "qemu"
+    click.echo(f"{count(len(info.machines), 'machine')} at {count(len(counts), 'site')} (pid {info.pid})")
+    if enroll:
+        click.echo("  → cto enroll open --interface 127.0.0.1, and approve them in another terminal")
+    click.echo(f"  → cto apply -f {shlex.quote(str(file))}")
 
 
 def _qemu_status(app: App, services: Any) -> bool:
     """Shows the virtual machines; False if there are none."""
+    from controller.cli.lab_virtual import folder_of
     from iso.qemu import lab as virtual
 
-    found = virtual.status(_qemu_folder(services))
+    found = virtual.status(folder_of(services))
     if not found:
         return False
     if app.json:
@@ -114,10 +116,6 @@ def _qemu_status(app: App, services: Any) -> bool:
         return True
     rows = [(vm.name, vm.state, vm.address, vm.words, vm.work) for vm in found]
     table(("MACHINE", "STATE", "ADDRESS", "KEY WORDS", "WORK"), rows)
-    ready = next((vm for vm in found if vm.words), None)
-    if ready is not None:
-        words = shlex.quote(ready.words)
-        click.echo(f"  → cto node add {ready.name} --address {ready.address} --words {words}")
     return True
 
 
@@ -132,11 +130,14 @@ def _counts(text: str) -> list[int]:
 @pass_app
 def down(app: App) -> None:
     """Stop the simulated machines; their disks are removed with them."""
+    from controller.cli.lab_virtual import folder_of
     from iso.lab import client
     from iso.qemu import lab as virtual
 
     with app.services() as services:
-        ended = virtual.down(_qemu_folder(services))
+        machines = [machine.name for machine in virtual.status(folder_of(services))]
+        ended = virtual.down(folder_of(services))
+        _give_up(services, machines, actor=app.actor())
         running = client.info(services.home.root)
         client.stop(services.home.root)
         if running is not None:
@@ -242,6 +243,19 @@ def clear(app: App, machine: str, kind: str) -> None:
         click.echo(f"{clean(machine)}: {len(answer.get('faults', ()))} faults left")
 
 
+@verb("power", example="cto lab power kn-cp-2 off")
+@click.argument("machine")
+@click.argument("action", type=click.Choice(["on", "off"]))
+@pass_app
+def power(app: App, machine: str, action: str) -> None:
+    """Switch a simulated machine off, as by its plug, or on again."""
+    answer = _order(app, {"op": "power", "machine": machine, "action": action})
+    if app.json:
+        document(plain(answer))
+    else:
+        click.echo(f"{clean(machine)}: power {action}")
+
+
 def _order(app: App, order: dict[str, Any]) -> Any:
     from iso.lab import client
 
@@ -274,4 +288,4 @@ def _info(app: App) -> Any:
     return found
 
 
-lab = Noun("lab", help="Simulated machines to practise on.").add(up, down, status, fault, clear)
+lab = Noun("lab", help="Simulated machines to practise on.").add(up, down, status, fault, clear, power)

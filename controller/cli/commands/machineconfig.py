@@ -15,6 +15,7 @@ from controller.cli.base import command as verb
 from controller.cli.output import document
 from controller.cli.text import clean
 from inventory.errors import OperatorError
+from inventory.wording import count
 from web.ports import EXIT_DONE, EXIT_INPUT
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def render(app: App, files: tuple[Path, ...], name: str, talos: str | None, fact
         cluster = fleet.clusters[node.cluster]
         manifests = _manifests(services, node, cluster)
     made = _rendered(node, cluster, bundle, hardware, manifests)
+    for reason in made.reasons:
+        click.echo(f"note: {clean(reason)}", err=True)
     for warning in made.warnings:
         click.echo(f"warning: {clean(warning)}", err=True)
     click.echo(made.text, nl=False)
@@ -141,7 +144,7 @@ def validate(app: App, file: Path, talos: str) -> int:
     else:
         for problem in found:
             click.echo(f"{clean(str(file))}: {clean(problem)}")
-        click.echo(f"{len(found)} problems found" if found else "nothing wrong was found")
+        click.echo(f"{count(len(found), 'problem')} found" if found else "nothing wrong was found")
         click.echo(f"not judged here: {NOT_JUDGED}")
     return EXIT_INPUT if found else EXIT_DONE
 

@@ -17,10 +17,10 @@ from controller.cli.base import (
     site_files,
     until_prepared,
 )
-from controller.cli.commands.validate import count
 from controller.cli.loop import on_loop
 from controller.cli.output import COLORS, document, human_bytes, human_seconds
 from controller.cli.text import clean, clean_block
+from inventory.wording import count
 from web.ports import EXIT_DONE, EXIT_INPUT
 
 _WIDTH = 86  # of wrapped lines, without their indentation
@@ -62,9 +62,10 @@ def plan(
 def show(plan: Mapping[str, Any]) -> None:
     """The plan for people; nodes with nothing to do are only counted."""
     idle = [node for node in plan["nodes"] if node["change"] == "nothing"]
+    told: set[str] = set()
     for node in plan["nodes"]:
         if node["change"] != "nothing":
-            _node(node)
+            _node(node, told)
     for cluster in plan["clusters"]:
         if cluster["steps"] or cluster["refusals"]:
             _cluster(cluster)
@@ -84,7 +85,7 @@ def show(plan: Mapping[str, Any]) -> None:
 _TONES = {"install": "good", "resume": "busy", "reconfigure": "busy", "refused": "bad"}
 
 
-def _node(node: Mapping[str, Any]) -> None:
+def _node(node: Mapping[str, Any], told: set[str]) -> None:
     change = click.style(clean(node["change"]), fg=COLORS.get(_TONES.get(node["change"], "idle")), bold=True)
     head = f"{clean(node['site'])} / {clean(node['cluster'])} / {click.style(clean(node['name']), bold=True)}"
     click.echo(f"{head}: {change} ({clean(node['role'])}, now {clean(node['state'])})")
@@ -101,6 +102,8 @@ def _node(node: Mapping[str, Any]) -> None:
     ):
         if value:
             _field(label, clean(value, 200))
+    for patch in node["patches"]:
+        _patch(patch, told)
     if node["config_diff"]:
         click.echo(_indent(clean_block(node["config_diff"]), 6))
     for note in node["notes"]:
@@ -108,6 +111,16 @@ def _node(node: Mapping[str, Any]) -> None:
     _steps(node)
     _refusals(node)
     click.echo()
+
+
+def _patch(patch: Mapping[str, Any], told: set[str]) -> None:
+    """Who says it and what; of several nodes that have it from one place only the first is told what."""
+    said = f"{patch['where']} {patch['text']}"  # a template's line says another thing at each site
+    again = "; as above" if said in told else ""
+    _field("patch", f"{clean(patch['layer'], 120)}  ({clean(patch['where'], 200)}{again})")
+    if not again:
+        click.echo(_indent(clean_block(patch["text"].rstrip()), 14))
+    told.add(said)
 
 
 def _disk(disk: Mapping[str, Any]) -> None:
@@ -133,6 +146,11 @@ def _cluster(cluster: Mapping[str, Any]) -> None:
     _field("endpoint", clean(cluster["endpoint"]))
     for image in cluster["images"]:
         _field("image", clean(image))
+    for number, line in enumerate(cluster["path"]):
+        wrapped = textwrap.wrap(clean(line, 400), _WIDTH)
+        _field("" if number else "path", f"{number + 1}. {wrapped[0]}")
+        for more in wrapped[1:]:
+            click.echo(f"{'':<17}{more}")
     _steps(cluster)
     _refusals(cluster)
     click.echo()

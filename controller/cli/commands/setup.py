@@ -13,6 +13,7 @@ from controller.cli.base import App, Noun, assume_yes, load_site_files, pass_app
 from controller.cli.base import command as verb
 from controller.cli.text import clean
 from inventory.errors import OperatorError
+from inventory.wording import count
 
 
 @verb("init", example="cto setup init -f site.yaml --keep /mnt/stick/cto")
@@ -43,8 +44,11 @@ def init(
     here.check_durable(keep.absolute())
     chosen = choose(load_site_files(app, files).fleet.nodes, here.addresses(), node)
     app.home = keep.absolute()
+    again = (keep / "fleet.db").exists()
     with app.services() as services:
         here.let_in(services.ssh_public_key)
+        for url, sha256 in here.pins().items():
+            services.store.pin_image(url, sha256, actor=app.actor(), reason="it came with the image")
         services.store.pin(
             chosen.name,
             address=chosen.address,
@@ -57,6 +61,8 @@ def init(
             replace=True,
         )
     if not app.json:
+        if again:
+            click.echo(f"{clean(str(keep))} has the record of an earlier run: this goes on with it.")
         click.echo(
             f"This machine becomes {clean(chosen.name)}, and restarts. "
             f"Afterwards, with the stick on a computer that reaches {clean(chosen.address)}:\n"
@@ -74,7 +80,7 @@ def choose(nodes: Any, addresses: tuple[str, ...], name: str | None) -> Any:
         raise OperatorError(f"no site file has a node {clean(name)!r}", fix="cto validate lists them")
     fitting = [node for node in nodes.values() if node.address in addresses and name in (None, node.name)]
     if len(fitting) != 1:
-        which = clean(name) if name else f"{len(fitting)} nodes"
+        which = clean(name) if name else count(len(fitting), "node")
         raise OperatorError(
             f"this machine has the addresses {shown}, and {which} of the site files "
             + ("has another" if name else "fit"),

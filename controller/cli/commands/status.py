@@ -10,6 +10,7 @@ from controller.cli.base import App, command, complete_clusters, complete_nodes,
 from controller.cli.output import COLORS, document, human_bytes, human_seconds, table
 from controller.cli.picking import pick
 from controller.cli.text import clean, clean_block
+from inventory.wording import count
 from web import fleet, present
 from web.ports import NodeView
 
@@ -56,6 +57,7 @@ def status(
             document(whole)
             return
         calendar = _calendar(services, now)
+        waiting = len(services.queries.enrollments(["pending"]))
     if not found.nodes and not found.sites:
         click.echo("Nothing is known yet.")
         click.echo("  → describe a site and run `cto apply -f FILE`, or see it work first: `cto demo`")
@@ -67,15 +69,18 @@ def status(
     if calendar:
         _windows(calendar, {view.site for view in chosen})
     _needs(found, chosen)
+    if waiting:
+        click.echo(f"{count(waiting, 'machine')} waiting to be let in\n  → cto enroll list")
 
 
 def _summary(found: fleet.FleetPart) -> None:
     engine = f"{found.engine} (pid {found.engine_pid})" if found.engine_pid else found.engine
     if found.observe_only:
         engine += ", only observing after a restore"
+    sites, clusters = count(len(found.sites), "site"), count(found.cluster_count, "cluster")
     click.echo(
-        f"{len(found.sites)} sites · {found.clusters_ready} of {found.cluster_count} clusters ready · "
-        f"{found.ready} of {found.nodes} nodes ready · engine {engine}\n"
+        f"{sites} · {found.clusters_ready} of {clusters} ready · "
+        f"{found.ready} of {count(found.nodes, 'node')} ready · engine {engine}\n"
     )
 
 
@@ -154,6 +159,7 @@ def _running(chosen: Sequence[NodeView], now: datetime) -> None:
 
 def _needs(found: fleet.FleetPart, chosen: Sequence[NodeView]) -> None:
     names = {f"node/{view.name}" for view in chosen} | {f"cluster/{view.cluster}" for view in chosen}
+    names.add("controller")
     needs = [need for need in found.needs if need.subject in names]
     click.echo("\nNeeds you" if needs else "\nNothing needs you.")
     for need in needs:

@@ -12,10 +12,10 @@ import click
 
 from controller.cli.base import App, Noun, assume_yes, complete_nodes, confirm, pass_app, read_text
 from controller.cli.base import command as verb
-from controller.cli.commands.validate import count
 from controller.cli.output import document, plain
 from controller.cli.text import clean, clean_block
 from inventory.errors import OperatorError
+from inventory.wording import count
 
 
 @verb("backup", example="cto store backup /media/usb/fleet-2026-11-25.backup")

@@ -1,6 +1,7 @@
 """`cto support bundle`: lists what would leave, asks, then writes one redacted file. Sends nothing."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -32,9 +33,7 @@ def bundle(app: App, out: Path | None, yes: bool) -> None:
             files = contents(None, findings, around.home.logs, {})
         else:
             with app.services() as services:
-                names = [node.name for node in services.queries.nodes()]
-                steps = {name: services.store.steps(f"node/{name}") for name in names}
-                files = contents(services.queries, findings, around.home.logs, steps)
+                files = contents(services.queries, findings, around.home.logs, _steps(services))
     except FleetError:  # a store that can't be read is why somebody may need support
         files = contents(None, findings, around.home.logs, {})
     path = out or Path(f"cto-support-{app.now():%Y%m%d-%H%M%S}.tar.gz")
@@ -50,6 +49,15 @@ def bundle(app: App, out: Path | None, yes: bool) -> None:
         )
     else:
         click.echo(f"written: {path}. Look into it before you send it: tar -tzf {path}")
+
+
+def _steps(services: Any) -> dict[str, Any]:
+    """By node. Nothing where the store can't be opened for writing: the rest may still help."""
+    names = [node.name for node in services.queries.nodes()]
+    try:
+        return {name: services.store.steps(f"node/{name}") for name in names}
+    except OSError:
+        return {}
 
 
 support = Noun("support", help="A redacted bundle for a support request.").add(bundle)

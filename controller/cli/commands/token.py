@@ -11,6 +11,7 @@ import click
 from controller.cli.base import App, Noun, complete_sites, pass_app
 from controller.cli.base import command as verb
 from controller.cli.output import document, table
+from controller.cli.qr import qr
 from inventory.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def create(app: App, site: str, role: str, uses: int, expires: str) -> None:
         document({"token": made.to_text(), **_plain(row)})
         return
     click.echo(made.to_text())
-    click.echo(_qr(made.to_text()), nl=False)
+    click.echo(qr(made.to_text()), nl=False)
     click.echo(f"{role} at {site}, uses: {row.uses}, until {row.expires_at}. It is not shown again.")
 
 
@@ -99,17 +100,6 @@ def _plain(row: "TokenRow") -> dict[str, object]:
     from dataclasses import asdict
 
     return asdict(row)
-
-
-def _qr(text: str) -> str:
-    """For a terminal, in half blocks; it needs no colors."""
-    import io
-
-    import segno
-
-    out = io.StringIO()
-    segno.make_qr(text, error="m").terminal(out, compact=True)
-    return out.getvalue()
 
 
 token = Noun("token", help="Enrolment tokens: create, list, revoke.").add(create, list_tokens, revoke)

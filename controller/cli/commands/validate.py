@@ -11,6 +11,7 @@ from controller.cli.output import document
 from controller.cli.text import clean_block
 from inventory.calendar import SiteCalendar
 from inventory.errors import Problem
+from inventory.wording import count
 
 if TYPE_CHECKING:
     from inventory.resolve import Resolved
@@ -61,8 +62,3 @@ def _scarcities(resolved: "Resolved", now: datetime) -> list[Problem]:
             path = f"sites/{first.site}"
             found.append(Problem(file=origin.file, line=origin.line, path=path, what=said + more, fix=fix))
     return found
-
-
-def count(number: int, noun: str) -> str:
-    """1 node, 2 nodes."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -39,6 +39,7 @@ from controller.core.rollout.node import (
     answered,
     begin,
     doubt,
+    once_more,
     probed,
     wanted,
 )
@@ -130,6 +131,8 @@ def _hear(way: Way, cluster: ClusterJob, nodes: Nodes, observations: Sequence[Ob
             for name, job in nodes.items():
                 if job.mode is Mode.ACTING:
                     nodes[name] = doubt(way, job)
+                elif job.mode in (Mode.POLLING, Mode.PROBING):
+                    nodes[name] = once_more(way, job)
             cluster = replace(cluster, asked_at=-1e9)
         elif isinstance(said, Outcome | Probed | NodeSeen):
             name = said.view.name if isinstance(said, NodeSeen) else said.node

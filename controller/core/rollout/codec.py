@@ -1,10 +1,11 @@
 """A rollout's state as JSON and back. Values that are the default are left out; the form has a version."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
+from controller.core.rollout.evolve import replace
 from controller.core.rollout.model import (
     ClusterJob,
     Hop,
@@ -47,6 +48,31 @@ def dump(state: RolloutState) -> str:
     return json.dumps({"version": VERSION, "state": body}, separators=(",", ":"), allow_nan=False)
 
 
+def dump_head(state: RolloutState) -> str:
+    """All but the clusters: they are stored one by one, each when it changed."""
+    return dump(replace(state, clusters={}))
+
+
+def dump_cluster(cluster: ClusterJob) -> str:
+    return json.dumps(_dump_cluster(cluster), separators=(",", ":"), allow_nan=False)
+
+
+def load_parts(head: str, clusters: Iterable[str]) -> RolloutState:
+    """The state of a head and its clusters, in their order. Refused as a whole, as by `load`."""
+    return replace(load(head), clusters=_clusters(clusters))
+
+
+def _clusters(texts: Iterable[str]) -> dict[str, ClusterJob]:
+    try:
+        found = [_cluster(json.loads(text)) for text in texts]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError(
+            f"a cluster's part of a rollout can't be read: {type(error).__name__}: {error}",
+            fix="restore the store from a backup: cto store restore",
+        ) from error
+    return {cluster.name: cluster for cluster in found}
+
+
 def _dump_cluster(cluster: ClusterJob) -> dict[str, Any]:
     return {
         **_sparse(cluster),
@@ -68,7 +94,7 @@ def load(text: str) -> RolloutState:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError(
             f"a rollout's state can't be read: {type(error).__name__}: {error}",
-            fix="restore the store from a backup: cto backup restore",
+            fix="restore the store from a backup: cto store restore",
         ) from error
 
 

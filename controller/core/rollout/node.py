@@ -179,6 +179,12 @@ def doubt(way: Way, job: NodeJob) -> NodeJob:
     )
 
 
+def once_more(way: Way, job: NodeJob) -> NodeJob:
+    """The controller was away, and nobody looked: the deadline leaves time for a few looks."""
+    looks = 6 * way.turn.timing.look + (way.turn.timing.soak if job.step == "soak" else 0.0)
+    return replace(job, asked_at=-1e9, deadline=max(job.deadline, way.turn.clock + looks))
+
+
 def again(way: Way, job: NodeJob, why: str) -> NodeJob:
     """The same step later, as another attempt with another key."""
     wait = way.turn.backoff(job.key, job.attempt)

@@ -179,7 +179,11 @@ def rollback_of(state: RolloutState, rollout: str, *, seed: str = "") -> Rollout
         rollout=rollout,
         target=Target(talos=hop.version) if hop.kind is HopKind.BACK else Target(kubernetes=hop.version),
         policy=replace(
-            state.policy, waves_percent=(1, 100), bake_seconds=(300, 0), approval="none", max_parallel=10_000
+            state.policy,
+            waves_percent=(1, 100),
+            bake_seconds=(min(300, state.policy.bake_seconds[0]), 0),
+            approval="none",
+            max_parallel=10_000,
         ),
         waves=tuple(Wave(wave) for wave in waves),
         clusters=numbered,

@@ -18,13 +18,19 @@ def of(policy: UpdatePolicy | None, **more: Any) -> Policy:
             "no update policy applies, and without one there is no limit to failures",
             fix="write one: kind: UpdatePolicy (an empty spec gives the defaults)",
         )
+    timing = {"expected": policy.expected_minutes * 60, **policy.timing}
+    bake = timing.pop("bake", None)  # seconds, for labs: a site file's bakes are whole minutes
     return parse(
         {
             "waves_percent": list(policy.waves_percent),
-            "bake_seconds": [minutes * 60 for minutes in policy.bake_minutes],
+            "bake_seconds": [int(bake)] if bake else [minutes * 60 for minutes in policy.bake_minutes],
             "max_fail_percent": policy.max_failures_percent,
             "max_unavailable": policy.max_unavailable,
             "approval": policy.approval,
+            "accept_downtime": policy.accept_downtime,
+            "force_drain": policy.force_drain,
+            "max_parallel": policy.max_parallel,
+            "timing": timing,
             **more,
         },
         where=policy.name,

@@ -9,6 +9,7 @@ from controller.core.simulate.report import Line
 from controller.core.simulate.runner import Runner
 from controller.core.simulate.scenario import Faults, Ill, Openings, Scenario
 from inventory.errors import RefusedError
+from inventory.wording import count
 
 TOLD = frozenset(
     (
@@ -103,7 +104,7 @@ def text(timeline: Timeline) -> str:
 
 
 def _counts(timeline: Timeline) -> str:
-    return f"{timeline.updated} updates on {timeline.nodes} nodes"
+    return f"{count(timeline.updated, 'update')} on {count(timeline.nodes, 'node')}"
 
 
 def _clock(seconds: float) -> str:

@@ -107,20 +107,7 @@ def draw(seed: int, *, max_nodes: int = 500) -> Scenario:
     names = [node.name for cluster in clusters for node in cluster.nodes]
     faults = _faults(random, names)
     sites = sorted({cluster.site for cluster in clusters})
-    timing = QUICK if random.random() < 0.7 else Timing()
-    policy = Policy(
-        waves_percent=random.choice([(1, 5, 25, 100), (1, 5, 25, 100), (5, 100), (1, 10, 50, 100), (1, 100)]),
-        bake_seconds=random.choice([(600, 300, 120), (1800, 600), (0,), (3600, 1200, 300)]),
-        max_fail_percent=random.choice([0, 5, 5, 10, 30, 100]),
-        max_fail_clusters=random.choice([0, 2, 20]),
-        max_unavailable=random.choice([1, 1, 2, 3]),
-        max_unavailable_percent=random.choice([0, 0, 20, 50]),
-        max_parallel=random.choice([1, 5, 50]) if len(clusters) < 6 else random.choice([10, 50]),
-        approval=random.choice(["none", "none", "first-wave", "each-wave"]),
-        accept_downtime=random.random() < 0.9,
-        force_drain=random.random() < 0.2,
-        timing=timing,
-    )
+    policy = _policy(random, len(clusters))
     return Scenario(
         seed=seed,
         target=random.choice(
@@ -140,6 +127,23 @@ def draw(seed: int, *, max_nodes: int = 500) -> Scenario:
         openings=_openings(random, sites, narrow=len(names) < 60),
         abort_at=random.uniform(600, 20000) if random.random() < 0.1 else 0.0,
         human_cordons=tuple(random.sample(names, 1)) if random.random() < 0.1 else (),
+    )
+
+
+def _policy(random: Random, clusters: int) -> Policy:
+    timing = QUICK if random.random() < 0.7 else Timing()
+    return Policy(
+        waves_percent=random.choice([(1, 5, 25, 100), (1, 5, 25, 100), (5, 100), (1, 10, 50, 100), (1, 100)]),
+        bake_seconds=random.choice([(600, 300, 120), (1800, 600), (0,), (3600, 1200, 300)]),
+        max_fail_percent=random.choice([0, 5, 5, 10, 30, 100]),
+        max_fail_clusters=random.choice([0, 2, 20]),
+        max_unavailable=random.choice([1, 1, 2, 3]),
+        max_unavailable_percent=random.choice([0, 0, 20, 50]),
+        max_parallel=random.choice([1, 5, 50]) if clusters < 6 else random.choice([10, 50]),
+        approval=random.choice(["none", "none", "first-wave", "each-wave"]),
+        accept_downtime=random.random() < 0.9,
+        force_drain=random.random() < 0.2,
+        timing=timing,
     )
 
 

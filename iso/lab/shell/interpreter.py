@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from iso.lab.shell import expand, syntax, tree
 from iso.lab.shell.builtins import BUILTINS
-from iso.lab.shell.call import decode, encode
+from iso.lab.shell.call import decode
 from iso.lab.shell.execute import execute
 from iso.lab.shell.redirects import Closable, redirected
 from iso.lab.shell.scanner import ShellSyntaxError
 from iso.lab.shell.signals import ExitShell, LoopControl
+from iso.lab.shell.state import ShellState
 from iso.lab.shell.streams import Collector, Nowhere, Pipe, Reader, Source, Writer
 
 if TYPE_CHECKING:
@@ -27,44 +28,8 @@ _parse = functools.lru_cache(maxsize=64)(syntax.parse)
 _SIGPIPE = 141
 
 
-class Shell:
-    """One shell: variables, folder, descriptors. Subshells are copies."""
-
-    def __init__(
-        self,
-        host: "Host",
-        fds: Mapping[int, Reader | Writer],
-        *,
-        env: Mapping[str, str] | None = None,
-        cwd: str = "/root",
-        arguments: tuple[str, ...] = (),
-    ) -> None:
-        self.host, self.files = host, host.files
-        self.fds: dict[int, Reader | Writer] = dict(fds)
-        self.variables: dict[str, str] = dict(env or {})
-        self.exported: set[str] = set(self.variables)
-        self.cwd, self.arguments, self.name = cwd, arguments, "sh"
-        self.status = 0
-        self._substituted = 0  # status of the last $(…)
-        self.errexit = False
-        self.background: list[asyncio.Task[int]] = []
-        self._tested = 0  # inside a condition, where `set -e` does not act
-
-    # --- what tools and builtins use -------------------------------------------------------------
-    @property
-    def stdin(self) -> Reader:
-        return self.fds.get(0, Nowhere())  # type: ignore[return-value]
-
-    @property
-    def out(self) -> Writer:
-        return self.fds.get(1, Nowhere())  # type: ignore[return-value]
-
-    @property
-    def err(self) -> Writer:
-        return self.fds.get(2, Nowhere())  # type: ignore[return-value]
-
-    def env(self) -> dict[str, str]:
-        return {name: self.variables[name] for name in self.exported if name in self.variables}
+class Shell(ShellState):
+    """One shell that runs what it is given. Subshells are copies."""
 
     def copy(self, fds: Mapping[int, Reader | Writer] | None = None) -> "Shell":
         other = Shell(
@@ -81,10 +46,6 @@ class Shell:
 
     def with_fds(self, fds: Mapping[int, Reader | Writer]) -> "Shell":
         return self.copy(fds)
-
-    async def complain(self, message: str, status: int) -> int:
-        await self.err.write(encode(f"{self.name}: {message}\n"))
-        return status
 
     async def run_script(
         self,
@@ -126,23 +87,7 @@ class Shell:
         except ShellSyntaxError as error:
             return await self.complain(str(error), 2)
 
-    # --- Parameters, for `expand` ----------------------------------------------------------------
-    def parameter(self, name: str) -> str | None:
-        special = {
-            "?": str(self.status),
-            "#": str(len(self.arguments)),
-            "$": "4242",
-            "!": "4243",
-            "0": self.name,
-        }
-        if name in special:
-            return special[name]
-        if name in ("@", "*"):
-            return " ".join(self.arguments)
-        if name.isdigit():
-            return self.arguments[int(name) - 1] if int(name) <= len(self.arguments) else None
-        return self.variables.get(name)
-
+    # --- subshells -------------------------------------------------------------------------------
     async def substitute(self, script: tree.Script) -> str:
         output = Collector()
         self.status = self._substituted = await self.copy({1: output}).run_isolated(script)

@@ -19,6 +19,7 @@ from iso.lab.talos.etcd_calls import EtcdCalls
 from iso.lab.talos.machine_calls import MachineCalls
 from iso.lab.talos.permissions import COSI, IMAGE, LIFECYCLE, MACHINE, STORAGE
 from iso.lab.talos.resources import SENSITIVE
+from iso.lab.talos.state_calls import StateCalls
 from iso.lab.talos.storage_calls import StorageCalls
 from iso.lab.talos.upgrade_calls import UpgradeCalls
 from iso.lab.talos.watch_calls import WatchCalls
@@ -103,6 +104,8 @@ class _Routes:
         unary, streamed = _calls(self._node)
         table = {path: self._handler(path, _one(call)) for path, call in unary.items()}
         table |= {path: self._handler(path, _many(call)) for path, call in streamed.items()}
+        recover = EtcdCalls(self._node).recover  # the only one that takes a stream
+        table[f"{MACHINE}EtcdRecover"] = self._handler(f"{MACHINE}EtcdRecover", _fed(recover))
         # grpclib answers an unknown method without a content type, which clients don't read as Unimplemented.
         every = (one.path for methods in wire().services.values() for one in methods)
         return {path: self._handler(path, _missing) for path in every} | table
@@ -161,6 +164,7 @@ def _calls(node: "TalosInstance") -> tuple[dict[str, Unary], dict[str, Streamed]
         f"{MACHINE}Rollback": upgrade.rollback,
         f"{MACHINE}MetaWrite": upgrade.meta_write,
         f"{MACHINE}MetaDelete": upgrade.meta_delete,
+        f"{MACHINE}Mounts": StateCalls(node).mounts,
         f"{MACHINE}ServiceList": watch.service_list,
         f"{MACHINE}ServiceRestart": watch.service_restart,
         f"{STORAGE}Disks": storage.disks,
@@ -214,6 +218,13 @@ def _allowed(stream: Any, request: Any) -> Any:
 def _one(call: Unary) -> Callable[[Any], Awaitable[None]]:
     async def serve(stream: Any) -> None:
         await stream.send_message(await call(_allowed(stream, await stream.recv_message())))
+
+    return serve
+
+
+def _fed(call: Unary) -> Callable[[Any], Awaitable[None]]:
+    async def serve(stream: Any) -> None:
+        await stream.send_message(await call(stream))
 
     return serve
 

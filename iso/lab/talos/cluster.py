@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from iso.lab.kube_longhorn import Longhorn
+from iso.lab.kube_objects import KubeObjects
 from iso.lab.talos.pki import Pair, random_id
 
 
@@ -48,6 +50,7 @@ class KubeNodeState:
     labels: Mapping[str, str] = field(default_factory=dict)
     ready: bool = False
     unschedulable: bool = False
+    components: Mapping[str, str] = field(default_factory=dict)  # static pods: name → image
     cordoned_by_talos: bool = False  # for an upgrade: Talos takes it back by itself
     uid: str = ""
     revision: int = 1
@@ -70,6 +73,9 @@ class Cluster:
         self.admin: Pair | None = None  # of the kubeconfig, made once
         self.revision = 1
         self.objects: dict[tuple[str, str, str], Any] = {}  # of inline manifests: kind, namespace, name
+        self.database = b""  # that etcd was recovered from
+        self.workloads = KubeObjects(self)
+        self.longhorn = Longhorn(self)
         self.network = False  # is there something that pods are connected by?
 
     @property
@@ -126,6 +132,13 @@ class Cluster:
     def promote(self, member: Member) -> None:
         member.learner = False
         self.replicate()
+
+    def begin_anew(self, database: bytes) -> None:
+        """From a snapshot: whoever was a member is none any more."""
+        for table in (self.members, self.replicas, self.sick, self.alarms):
+            table.clear()
+        self.database = database
+        self.raft_term += 1
 
     def remove_member(self, id_: int) -> None:
         for table in (self.members, self.replicas, self.sick, self.alarms):

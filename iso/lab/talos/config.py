@@ -1,7 +1,6 @@
 """Machine configurations as the lab's Talos reads them: strict decoding, metal-mode validation, a text diff.
 
-Knows the keys down to the second level (and those of `install`), which is what typing errors hit; it does
-not check every value as the real decoder does.
+Knows every key at every depth; it does not check every value as the real decoder does.
 """
 
 import base64
@@ -15,12 +14,12 @@ from urllib.parse import urlsplit
 import yaml
 
 from iso.lab.api import LabDisk
-from iso.lab.talos.known import CLUSTER, CNI, INSTALL, KINDS, MACHINE, TOP
 from iso.lab.talos.split import as_one, conflicts
+from roles.config_known import kinds, unknown_keys
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader where libyaml is there: 200 boots
 
-
+CNI = ("", "flannel", "custom", "none")
 # A change below these keys can't be applied to a running node (≤ 1.13); AUTO reboots for it.
 _REBOOT_KEYS = (("machine", "install"), ("machine", "kernel"), ("machine", "disks"), ("machine", "type"))
 
@@ -86,6 +85,15 @@ class MachineConfig:
         return _pem(found.get("crt")), _pem(found.get("key"))
 
     @property
+    def authorities(self) -> str:
+        """Whose clients apid lets in, PEM: the issuing authority and those accepted besides."""
+        return "".join((self.ca_crt, *_accepted(self.section("machine"))))
+
+    @property
+    def kube_authorities(self) -> str:
+        return "".join((self.kube_ca[0], *_accepted(self.section("cluster"))))
+
+    @property
     def cert_sans(self) -> tuple[str, ...]:
         return _texts(self.section("machine").get("certSANs"))
 
@@ -118,6 +126,22 @@ class MachineConfig:
         return tag or "v1.36.0"
 
     @property
+    def components(self) -> Mapping[str, str]:
+        """The static pods of a control plane and their images."""
+        if not self.control_plane:
+            return {}
+        keys = {
+            "kube-apiserver": "apiServer",
+            "kube-controller-manager": "controllerManager",
+            "kube-scheduler": "scheduler",
+        }
+        version = self.kubelet_version
+        return {
+            name: str(self.section("cluster", key).get("image") or f"registry.k8s.io/{name}:{version}")
+            for name, key in keys.items()
+        }
+
+    @property
     def node_labels(self) -> Mapping[str, str]:
         found = self.section("machine", "nodeLabels")
         return {str(key): str(value) for key, value in found.items()}
@@ -147,22 +171,17 @@ def load(text: bytes, *, minor: int, disks: Iterable[LabDisk]) -> MachineConfig:
 
 
 def _decode(config: MachineConfig, minor: int) -> None:
-    unknown = [str(key) for key in config.main if key not in TOP]
-    for path, keys in (
-        (("machine",), MACHINE),
-        (("cluster",), CLUSTER),
-        (("machine", "install"), INSTALL),
-    ):
-        unknown += [".".join((*path, str(key))) for key in config.section(*path) if key not in keys]
-    if unknown:
-        raise ConfigError("unknown keys found during decoding:\n" + "\n".join(unknown))
     if config.main.get("version") != "v1alpha1":
         raise ConfigError(f"unsupported version {config.main.get('version')!r}")
     for document in config.documents:
         kind = str(document["kind"])
-        since = KINDS.get(kind)
+        since = kinds().get(kind)
         if document.get("apiVersion") != "v1alpha1" or since is None or since > minor:
             raise ConfigError(f'"{kind}" "{document.get("apiVersion")}": not registered')
+    documents = (config.main, *config.documents)
+    unknown = [each.path for document in documents for each in unknown_keys(document, minor)]
+    if unknown:
+        raise ConfigError("unknown keys found during decoding:\n" + "\n".join(unknown))
 
 
 def _validate(config: MachineConfig, disks: list[LabDisk], problems: list[str], *, installs: bool) -> None:
@@ -262,6 +281,12 @@ def _pem(value: object) -> str:
         return base64.b64decode(str(value or ""), validate=True).decode("ascii")
     except (binascii.Error, UnicodeDecodeError):
         return ""
+
+
+def _accepted(section: Mapping[str, Any]) -> list[str]:
+    listed = section.get("acceptedCAs")
+    entries = listed if isinstance(listed, list) else []
+    return [_pem(entry.get("crt")) for entry in entries if isinstance(entry, Mapping)]
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The etcd calls of MachineService on one lab Talos."""
 
+import hashlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -23,18 +24,44 @@ class EtcdCalls:
     def __init__(self, instance: "TalosInstance") -> None:
         self._node = instance
 
-    async def bootstrap(self, _: Any) -> Any:
+    async def bootstrap(self, request: Any) -> Any:
         node = self._node
         if node.config is None or not node.config.control_plane:
             raise GRPCError(Status.UNIMPLEMENTED, "bootstrap is only available on control plane nodes")
-        if node.cluster is not None and node.cluster.bootstrapped:
+        started = node.cluster is not None and node.cluster.bootstrapped and not request.recover_etcd
+        if started or node.etcd.has_data:
             raise GRPCError(Status.ALREADY_EXISTS, "etcd data directory is not empty")
         if not node.services.get("etcd", "").startswith("Preparing"):
             raise GRPCError(Status.FAILED_PRECONDITION, "bootstrap is not available yet")
         if not node.time_in_sync():
             raise GRPCError(Status.FAILED_PRECONDITION, "time is not in sync yet")
-        node.etcd.bootstrap()
+        if request.recover_etcd:
+            self._restorable(request)
+            node.etcd.recover()
+        else:
+            node.etcd.bootstrap()
         return reply("machine.BootstrapResponse", message("machine.Bootstrap")())
+
+    def _restorable(self, request: Any) -> None:
+        """As etcdutl looks at a snapshot before it restores one."""
+        data = self._node.etcd.uploaded
+        if not data:
+            raise GRPCError(Status.FAILED_PRECONDITION, "no etcd snapshot was uploaded")
+        body, total = data[:-32], data[-32:]
+        if not request.recover_skip_hash_check and hashlib.sha256(body).digest() != total:
+            raise GRPCError(Status.UNKNOWN, "snapshot missing hash or expected sha256 does not match")
+
+    async def recover(self, parts: AsyncIterator[Any]) -> Any:
+        node = self._node
+        if node.config is None or not node.config.control_plane:
+            raise GRPCError(Status.UNIMPLEMENTED, "recover is only available on control plane nodes")
+        if not node.services.get("etcd", "").startswith("Preparing"):
+            raise GRPCError(Status.FAILED_PRECONDITION, "etcd service is not ready for recovery yet")
+        received = bytearray()
+        async for part in parts:
+            received += part.bytes
+        node.etcd.uploaded = bytes(received)
+        return reply("machine.EtcdRecoverResponse", message("machine.EtcdRecover")())
 
     async def member_list(self, _: Any) -> Any:
         cluster, _member = self._running()

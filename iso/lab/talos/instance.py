@@ -21,6 +21,7 @@ from iso.lab.talos.etcd import EtcdService
 from iso.lab.talos.journal import Event, Journal, Line
 from iso.lab.talos.kubelet import Kubelet
 from iso.lab.talos.shared import Release, Shared
+from iso.lab.talos.shared_address import hold_shared_address
 from iso.lab.talos.source import ConfigSource
 from iso.lab.talos.upgrades import Upgrades
 
@@ -144,7 +145,7 @@ class TalosInstance:
             await asyncio.Event().wait()
         sans = (self.machine.address, "127.0.0.1", self.hostname, *config.cert_sans)
         pair = pki.issue(ca, now=self.shared.clock.now(), common_name=self.hostname, sans=sans)
-        context = pki.server_context(pair, client_ca=config.ca_crt, alpn="h2")
+        context = pki.server_context(pair, client_ca=config.authorities, alpn="h2")
         self._api = ApiServer(self, maintenance=False)
         await _whole(self._api.start(context))
         self.service("apid", "Running/healthy")
@@ -160,6 +161,7 @@ class TalosInstance:
         self._kube = KubeServer(cluster, self.machine, config, self.shared.clock)
         await _whole(self._kube.start())
         self._apply_manifests(config)
+        self.spawn(hold_shared_address(self, self._kube))
 
     def _apply_manifests(self, config: MachineConfig) -> None:
         problem = manifests.apply(self.cluster_of(config), config)
@@ -248,7 +250,9 @@ class TalosInstance:
         self.cluster_of(config)
         self.kubelet.adopt(config)
         if self._kube is not None:
+            self._kube.adopt(config)
             self._apply_manifests(config)
+        self.shared.signal.fire()
 
     @property
     def ready(self) -> bool:

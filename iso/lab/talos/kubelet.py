@@ -32,6 +32,7 @@ class Kubelet:
             config.control_plane,
             config.kubelet_version,
             config.node_labels,
+            components=config.components,
             unschedulable=old.unschedulable if old else False,
             cordoned_by_talos=old.cordoned_by_talos if old else False,
             uid=old.uid if old else str(uuid.uuid4()),
@@ -62,6 +63,15 @@ class Kubelet:
             self._instance.cluster_of(config).touch(node)
         if self._fault("ready-but-bad"):
             self._instance.spawn(self._go_bad())
+        if self._fault("flaps"):
+            self._instance.spawn(self._flap())
+
+    async def _flap(self) -> None:
+        while True:
+            for ready, share in ((False, 1), (True, 4)):  # not in step with those who look every second
+                await self._instance.shared.clock.sleep(self._instance.shared.timings.ready * share)
+                self._instance.service("kubelet", f"Running/{'healthy' if ready else 'unhealthy'}")
+                self._report(ready=ready)
 
     async def _go_bad(self) -> None:
         await self._instance.shared.clock.sleep(self._instance.shared.timings.ready)
@@ -89,6 +99,7 @@ class Kubelet:
     def adopt(self, config: MachineConfig) -> None:
         if self.node is not None:
             self.node.labels, self.node.version = config.node_labels, config.kubelet_version
+            self.node.components = config.components
 
     def stop(self) -> None:
         if self.node is not None:
@@ -97,7 +108,6 @@ class Kubelet:
                 self._instance.cluster.touch(self.node)
 
     def forget(self) -> None:
-        """Reset: the Node object goes."""
-        if self._instance.cluster is not None:
-            self._instance.cluster.nodes.pop(self._instance.hostname, None)
+        """Reset. The Node object stays, not ready, until somebody deletes it."""
+        self.stop()
         self.node = None

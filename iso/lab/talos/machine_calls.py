@@ -14,6 +14,7 @@ from iso.lab.api import LabDisk
 from iso.lab.talos import pki, storage
 from iso.lab.talos.config import ConfigError, MachineConfig, diff, load, needs_reboot
 from iso.lab.talos.replies import chunks, reply
+from iso.lab.talos.state_calls import StateCalls
 
 if TYPE_CHECKING:
     from iso.lab.talos.instance import TalosInstance
@@ -105,9 +106,10 @@ class MachineCalls:
             yield part
 
     async def read(self, request: Any) -> AsyncIterator[Any]:
-        if request.path != "/proc/sys/kernel/random/boot_id":
+        content = StateCalls(self._node).file(request.path)
+        if content is None:
             raise GRPCError(Status.UNKNOWN, f"lstat {request.path}: no such file or directory")
-        yield message("common.Data")(bytes=f"{self._node.boot_id}\n".encode())
+        yield message("common.Data")(bytes=content.encode())
 
     async def reset(self, request: Any) -> Any:
         node = self._node

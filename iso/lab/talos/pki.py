@@ -72,7 +72,7 @@ def issue(
     builder = _builder(x509.Name(names), issuer.subject, key.public_key(), now, days)
     usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
     builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-    builder = _with_sans(builder, sans)
+    builder = _with_issuer(_with_sans(builder, sans), issuer)
     return _signed(builder, key, ca_key)
 
 
@@ -106,6 +106,16 @@ def _with_sans(builder: Any, sans: Iterable[str]) -> Any:
     return builder.add_extension(x509.SubjectAlternativeName(names), critical=False) if names else builder
 
 
+def _with_issuer(builder: Any, issuer: x509.Certificate) -> Any:
+    """As Go's library does: two authorities of one name are told apart by it during a rotation."""
+    try:
+        identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return builder
+    link = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+    return builder.add_extension(link, critical=False)
+
+
 def _signed(builder: Any, key: Any, ca_key: Any) -> Pair:
     algorithm = hashes.SHA256() if isinstance(ca_key, ec.EllipticCurvePrivateKey) else None
     certificate = builder.sign(ca_key, algorithm)
@@ -129,6 +139,12 @@ def server_context(
     with _as_path((pair.crt + standard_key(pair.key)).encode()) as path:
         context.load_cert_chain(path)
     return context
+
+
+def renew(context: ssl.SSLContext, pair: Pair) -> None:
+    """Connections that begin from now on get this certificate."""
+    with _as_path((pair.crt + standard_key(pair.key)).encode()) as path:
+        context.load_cert_chain(path)
 
 
 @contextmanager
@@ -164,7 +180,7 @@ def random_id(size: int = 8) -> int:
 def kubeconfig(config: MachineConfig, admin: Pair) -> bytes:
     """The admin's, as `pkg/kubeconfig` of Talos lays it out."""
     name, user = config.cluster_name, f"admin@{config.cluster_name}"
-    cluster = {"server": config.endpoint, "certificate-authority-data": _b64(config.kube_ca[0])}
+    cluster = {"server": config.endpoint, "certificate-authority-data": _b64(config.kube_authorities)}
     credentials = {"client-certificate-data": _b64(admin.crt), "client-key-data": _b64(admin.key)}
     document = {
         "apiVersion": "v1",

@@ -16,11 +16,13 @@ from facts.talos.resources import (
     MACHINE_STATUS,
     MACHINE_TYPE,
     MEMORY_MODULES,
+    META_KEYS,
     PCI_DEVICES,
     PROCESSORS,
     SPECS,
     SYSTEM_INFORMATION,
 )
+from iso.lab.talos.bootloader import STAGED_IMAGE, STAGED_OPTIONS, UPGRADE_FALLBACK
 from iso.lab.talos.storage import volumes_of
 
 if TYPE_CHECKING:
@@ -185,6 +187,13 @@ def _machine_config(node: "TalosInstance") -> Iterator[Row]:
         yield "v1alpha1", _spec(MACHINE_CONFIG, yaml_marshalled=node.config.text)
 
 
+def _meta_keys(node: "TalosInstance") -> Iterator[Row]:
+    for key in (UPGRADE_FALLBACK, STAGED_IMAGE, STAGED_OPTIONS):
+        value = node.meta.get(key)
+        if value is not None:
+            yield f"0x{key:02x}", _spec(META_KEYS, value=value.decode(errors="replace"))
+
+
 SENSITIVE = frozenset({MACHINE_CONFIG})  # of those that are shown here
 _MAKERS: Mapping[str, Callable[["TalosInstance"], Iterator[Row]]] = {
     MACHINE_STATUS: _machine_status,
@@ -197,4 +206,5 @@ _MAKERS: Mapping[str, Callable[["TalosInstance"], Iterator[Row]]] = {
     CLUSTER_INFO: _cluster_info,
     MACHINE_TYPE: _machine_type,
     MACHINE_CONFIG: _machine_config,
+    META_KEYS: _meta_keys,
 }

@@ -82,8 +82,12 @@ def _cluster(kinds: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "cluster.secret": _at(kinds, "DiscoveryIdentityConfig", "clusterSecret"),
         "cluster.ca.crt": _base64(_at(issuing, "cert") or first),
         "cluster.ca.key": _base64(_at(issuing, "key")),
+        "cluster.acceptedCAs": [{"crt": _base64(pem)} for pem in accepted or ()] if issuing else None,
         "cluster.serviceAccount.key": _base64(_at(kinds, "KubeServiceAccountConfig", "issuer", "privateKey")),
         "cluster.apiServer.certSANs": _at(kinds, "KubeAPIServerConfig", "certExtraSANs"),
+        "cluster.apiServer.image": _at(kinds, "KubeAPIServerConfig", "image"),
+        "cluster.controllerManager.image": _at(kinds, "KubeControllerManagerConfig", "image"),
+        "cluster.scheduler.image": _at(kinds, "KubeSchedulerConfig", "image"),
     }
 
 

@@ -1,7 +1,7 @@
 """Disks and partitions: blkid, wipefs, blockdev, partprobe, udevadm, sgdisk (-p -v -e -Z), sync."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from iso.lab import blocks
 from iso.lab.blocks import Volume
@@ -141,12 +141,7 @@ async def sgdisk(call: Call) -> int:
         raise UsageError("Usage: sgdisk [OPTION...] <device>")
     one = volume(call, names[0])
     if "Z" in found:
-        one.write(0, bytes(34 * 512))
-        one.write(one.size - 33 * 512, bytes(33 * 512))
-        one.close_after_write()
-        return await call.print(
-            "GPT data structures destroyed! You may now partition the disk using fdisk or", "other utilities."
-        )
+        return await _zap(call, one)
     sectors = one.size // one.disk.sector_size
     try:
         table = gpt.parse(one.read, sectors, one.disk.sector_size)
@@ -159,30 +154,32 @@ async def sgdisk(call: Call) -> int:
         one.close_after_write()
         await call.print("The operation has completed successfully.")
     if "v" in found:
-        backup = one.read(one.size - one.disk.sector_size, 8) == b"EFI PART"
-        await call.print(
-            *(
-                []
-                if backup
-                else [
-                    "Problem: The secondary header is not at the end of the disk.",
-                    "Identified 1 problems!",
-                ]
-            )
-        )
-        if backup:
-            await call.print("", "No problems found.")
+        await call.print(*_verified(one))
     if "p" in found:
-        await call.print(
-            f"Disk {names[0]}: {sectors} sectors",
-            "Number  Start (sector)    End (sector)  Size       Code  Name",
-            *(
-                f"{part.index:4d} {part.first_lba:15d} {part.last_lba:15d}   "
-                f"{human(table.size(part))}   8300  {part.name}"
-                for part in table.partitions
-            ),
-        )
+        await call.print(f"Disk {names[0]}: {sectors} sectors", *_listed(table))
     return 0
+
+
+async def _zap(call: Call, one: Volume) -> int:
+    one.write(0, bytes(34 * 512))
+    one.write(one.size - 33 * 512, bytes(33 * 512))
+    one.close_after_write()
+    return await call.print(
+        "GPT data structures destroyed! You may now partition the disk using fdisk or", "other utilities."
+    )
+
+
+def _verified(one: Volume) -> tuple[str, str]:
+    if one.read(one.size - one.disk.sector_size, 8) == b"EFI PART":
+        return "", "No problems found."
+    return "Problem: The secondary header is not at the end of the disk.", "Identified 1 problems!"
+
+
+def _listed(table: gpt.Table) -> Iterator[str]:
+    yield "Number  Start (sector)    End (sector)  Size       Code  Name"
+    for part in table.partitions:
+        size = human(table.size(part))
+        yield f"{part.index:4d} {part.first_lba:15d} {part.last_lba:15d}   {size}   8300  {part.name}"
 
 
 async def nothing(call: Call) -> int:

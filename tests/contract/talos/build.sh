@@ -6,13 +6,15 @@ minor=$1
 here=$(cd "$(dirname "$0")" && pwd)
 module=$here/modules/$minor
 folder=$here/../../../artifacts/talos-judge/$minor
-key=$(cat "$here/judge.go" "$module/go.mod" "$module/go.sum" | sha256sum | cut -c1-16)
+set -- "$here"/*.go "$module"/go.mod "$module"/go.sum
+[ "${minor#1.}" -lt 12 ] || set -- "$@" "$here"/since-1.12/*.go
+key=$(cat "$@" | sha256sum | cut -c1-16)
 program=$folder/judge-$key
 if [ ! -x "$program" ]; then
     work=$folder/build-$$
     mkdir -p "$work"
     trap 'rm -rf "$work"' EXIT
-    cp "$here/judge.go" "$module/go.mod" "$module/go.sum" "$work/"
+    cp "$@" "$work/"
     (cd "$work" && go build -mod=readonly -trimpath -ldflags='-s -w' -o judge .) >&2
     mv "$work/judge" "$program"
 fi

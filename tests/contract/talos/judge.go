@@ -6,6 +6,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"os"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 )
 
 type request struct {
-	Op         string   // check, read, generate or patch
+	Op         string   // check, read, generate, patch, fields or links
 	Config     string   // check, read, patch: the documents
 	Patches    []string // patch: each a YAML or JSON text
 	Bundle     string   // generate: path of a secrets bundle
@@ -29,6 +30,18 @@ type request struct {
 	Kubernetes string   // generate
 	Disk       string   // generate
 	Image      string   // generate
+	Kinds      []string // fields: of documents
+	Match      string   // links: an expression
+	Links      []link   // links
+}
+
+// link is a network card as Talos shows it.
+type link struct {
+	Mac    []byte // base64 in JSON
+	Type   int32
+	Kind   string
+	Driver string
+	Bus    string
 }
 
 type answer struct {
@@ -38,6 +51,8 @@ type answer struct {
 	Config       string   `json:"config"`
 	Controlplane string   `json:"controlplane"`
 	Worker       string   `json:"worker"`
+	Shape        *shape   `json:"shape,omitempty"`
+	Matches      []bool   `json:"matches,omitempty"`
 }
 
 // metal is a machine that Talos is installed on.
@@ -114,8 +129,12 @@ func patched(r request) (answer, error) {
 	return answer{Config: string(text)}, err
 }
 
+// operations are what may be asked; a minor's own file may add some.
+var operations = map[string]func(request) (answer, error){
+	"check": check, "read": read, "generate": generated, "patch": patched, "fields": fields,
+}
+
 func main() {
-	operations := map[string]func(request) (answer, error){"check": check, "read": read, "generate": generated, "patch": patched}
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, 64<<20)
 	out := json.NewEncoder(os.Stdout)
@@ -123,8 +142,10 @@ func main() {
 		var r request
 		var a answer
 		err := json.Unmarshal(lines.Bytes(), &r)
-		if err == nil {
-			a, err = operations[r.Op](r)
+		if operate := operations[r.Op]; err == nil && operate != nil {
+			a, err = operate(r)
+		} else if err == nil {
+			err = errors.New("this minor's judge is not asked that")
 		}
 		if err != nil {
 			a.Error = err.Error()

@@ -21,6 +21,7 @@ import yaml
 from iso.qemu.bridge import Bridge
 from iso.qemu.spec import DirectBoot, Identity, VmSpec
 from iso.qemu.vm import Vm
+from iso.render import grub
 from tests.e2e.harness import ProgramHome
 
 CACHE = Path("/var/tmp/cto-iso-cache")
@@ -65,18 +66,22 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
     folder = tmp_path_factory.mktemp("iso")
     home = ProgramHome(folder / "home")
     with alone("build"):
-        home.ok("iso", "build", "--out", str(folder / "cto.iso"), "--cache", str(CACHE), timeout=1500)
+        home.ok("iso", "build", "--output", str(folder / "cto.iso"), "--cache", str(CACHE), timeout=1500)
     made = Image(folder / "cto.iso", home)
-    made.files.mkdir()
-    names = ["boot/vmlinuz", "boot/base.img", "boot/product.img", "boot/site.img"]
-    for name in names:
-        target = made.files / Path(name).name
-        command = ["xorriso", "-osirrox", "on", "-indev", str(made.iso), "-extract", f"/{name}", str(target)]
-        subprocess.run(command, check=True, capture_output=True)
-    with (made.files / "initrd").open("wb") as whole:
-        for name in names[1:]:
-            whole.write((made.files / Path(name).name).read_bytes())
+    unpack(made.iso, made.files)
     return made
+
+
+def unpack(iso: Path, files: Path, *, payload: bool = False) -> None:
+    """What the loader would read: the kernel, and all of the initramfs as one file."""
+    files.mkdir()
+    for name in (grub.kernel("amd64"), *grub.initrds("amd64", payload=payload)):
+        target = files / Path(name).name
+        command = ["xorriso", "-osirrox", "on", "-indev", str(iso), "-extract", f"/{name}", str(target)]
+        subprocess.run(command, check=True, capture_output=True)
+    with (files / "initrd").open("wb") as whole:
+        for name in grub.initrds("amd64", payload=payload):
+            whole.write((files / Path(name).name).read_bytes())
 
 
 def identity(name: str) -> Identity:
@@ -95,9 +100,9 @@ def blank_disk(path: Path, size: int = 32 * GIB) -> Path:
     return path
 
 
-def direct(image: Image) -> DirectBoot:
+def direct(files: Path) -> DirectBoot:
     arguments = "quiet loglevel=3 no_timer_check panic=30 console=ttyS0,115200 console=tty0"
-    return DirectBoot(image.files / "vmlinuz", image.files / "initrd", arguments)
+    return DirectBoot(files / "vmlinuz", files / "initrd", arguments)
 
 
 def free_port() -> int:

@@ -14,7 +14,7 @@ from inventory.words import key_words
 from iso.qemu.bridge import Bridge
 from iso.qemu.spec import Disk, VmSpec
 from iso.qemu.vm import Vm
-from tests.e2e.harness import CTO, Done, environment, told
+from tests.e2e.harness import CTO, Done, environment, told, until
 from tests.e2e.iso.conftest import GIB, STATUS, Image, blank_disk, direct, identity, site_text
 
 
@@ -84,7 +84,7 @@ def booted(
         Disk(blank_disk(folder / "4kn", 64 * GIB), "nvme", "NVME-4KN", sector=4096),
     )
     vm = start(
-        VmSpec("seen", identity("seen"), direct=direct(image), disks=disks, tap=bridge.tap("tap1")),
+        VmSpec("seen", identity("seen"), direct=direct(image.files), disks=disks, tap=bridge.tap("tap1")),
         prefix=bridge.inside,
     )
     found = vm.wait_for(STATUS)
@@ -107,6 +107,85 @@ def test_a_phone_reads_the_code_on_the_screen(booted: Booted, tmp_path: Path) ->
         ["zbarimg", "-q", "--raw", shot], capture_output=True, text=True, check=False
     ).stdout
     assert read.strip() == f"ssh://root@{booted.address}/#{booted.fingerprint}"
+
+
+def on_screen(booted: Booted, text: str) -> str:
+    """What is on the machine's first console, once `text` is."""
+
+    def look() -> str | None:
+        raw = booted.says("fold -w 80 /dev/vcs1 | tr -c '[:print:]\\n' '?'")
+        return raw if text in raw else None
+
+    return until(look, f"{text!r} is on the screen", seconds=300, pause=2)
+
+
+def test_function_keys_lead_to_network_set_up_command_line_and_shell(booted: Booted) -> None:
+    """And back: afterwards the screen is what it was."""
+    keys = "F1 network  F2 set up  F3 cto  F4 shell"
+    shown = on_screen(booted, keys)
+    assert "set up: F2 here" in shown
+    assert f"KEY {booted.words.replace('-', ' ')}" in shown
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= 80
+    booted.vm.press("f1")
+    assert booted.vm.spec.mac in on_screen(booted, "d DHCP, s static address")
+    booted.vm.press("ret")
+    on_screen(booted, keys)
+    booted.vm.press("f2")
+    on_screen(booted, "There is no stick to keep")
+    booted.vm.press("ret")
+    on_screen(booted, keys)
+    booted.vm.press("f3")
+    on_screen(booted, "Commands of cto")
+    booted.vm.press("minus", "minus", *"version", "ret")
+    on_screen(booted, "cto 0.")
+    booted.vm.press("ret")
+    on_screen(booted, keys)
+    booted.vm.press("f4")
+    on_screen(booted, "Type exit to go back")
+    booted.vm.press(*"exit", "ret")
+    on_screen(booted, keys)
+
+
+def test_the_same_keys_work_at_the_serial_port(booted: Booted) -> None:
+    """By digits or by what terminals send; the screen goes on meanwhile, and nothing was restarted."""
+    started = booted.says("systemctl show -p NRestarts --value cto-status.service")
+    booted.vm.mark()
+    booted.vm.type("\x1bOS")
+    booted.vm.wait_for("Type exit to go back")
+    booted.vm.type("echo $((6*7))$((6*7)); exit\r")
+    booted.vm.wait_for("4242")
+    booted.vm.mark()
+    booted.vm.wait_for(STATUS)
+    booted.vm.type("1")
+    booted.vm.wait_for("d DHCP, s static address")
+    booted.vm.type("x\r\r")
+    booted.vm.mark()
+    booted.vm.wait_for(STATUS)
+    assert booted.says("systemctl show -p NRestarts --value cto-status.service") == started
+
+
+def test_an_address_is_set_at_the_serial_port_and_given_back_to_dhcp(booted: Booted) -> None:
+    """The one that it has, so that the other tests still find the machine."""
+    booted.vm.mark()
+    booted.vm.type("1")
+    booted.vm.wait_for("d DHCP, s static address")
+    booted.vm.type("s\r")
+    booted.vm.wait_for("address and prefix length")
+    booted.vm.type(f"{booted.address}\r")
+    booted.vm.wait_for("write it as 10.0.0.5/24")
+    booted.vm.mark()
+    booted.vm.type(f"{booted.address}/24\r\r\r")
+    booted.vm.wait_for(rf"has {re.escape(booted.address)}/24")
+    written = booted.says("cat /etc/systemd/network/05-cto-console-*.network")
+    assert f"Address={booted.address}/24" in written
+    assert f"MACAddress={booted.vm.spec.mac}" in written
+    booted.vm.mark()
+    booted.vm.type("d\r")
+    booted.vm.wait_for(rf"has {re.escape(booted.address)}/24")
+    assert "DHCP=yes" in booted.says("cat /etc/systemd/network/05-cto-console-*.network")
+    booted.vm.type("\r")
+    booted.vm.mark()
+    booted.vm.wait_for(STATUS)
 
 
 def test_a_controller_hears_it_and_trusts_it_by_its_words(booted: Booted) -> None:

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
+from tests.e2e.harness import ended
 from tests.e2e.iso.conftest import CACHE, Image
 
 
@@ -32,14 +34,25 @@ def test_checksums_and_contents_lie_beside_it(image: Image) -> None:
     assert {"systemd", "openssh-server", "linux-image-amd64", "asyncssh", "platform-in-a-box"} <= names
 
 
-def test_a_second_build_from_the_same_packages_is_the_same_file(image: Image, tmp_path: Path) -> None:
-    """Everything but the fetched packages is made again, in another folder."""
+def test_a_build_that_was_broken_off_goes_on_and_makes_the_same_file(image: Image, tmp_path: Path) -> None:
+    """Everything but the fetched packages is made again, in another folder; ^C comes while it unpacks."""
     cache = tmp_path / "cache"
     for name in ("debs", "signed"):
         shutil.copytree(CACHE / name, cache / name, copy_function=shutil.copyfile)
     again = tmp_path / "again" / "cto.iso"
     again.parent.mkdir()
-    image.home.ok("iso", "build", "--out", str(again), "--cache", str(cache), timeout=1500)
+    build = ("iso", "build", "--output", str(again), "--cache", str(cache))
+    with ended(image.home.start(*build, "--output", "json")) as process:
+        for line in process.stdout or ():
+            if json.loads(line)["text"].startswith("unpacking "):
+                break
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=300)
+    assert process.returncode == 130, errors
+    assert not list(again.parent.iterdir())
+    assert not list(cache.glob("base-*"))
+    assert str(cache) not in Path("/proc/self/mountinfo").read_text()
+    image.home.ok(*build, timeout=1500)
     assert sha256(again) == sha256(image.iso)
 
 

@@ -1,6 +1,6 @@
 """A controller's key, an adapter that uses it, and peers to talk to."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -29,9 +29,13 @@ async def peer(key: Path, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitab
     started: list[SshPeer] = []
 
     async def start(
-        handler: Handler, *, address: str = "127.0.0.1", key_kind: str = "ssh-ed25519"
+        handler: Handler,
+        *,
+        address: str = "127.0.0.1",
+        key_kind: str = "ssh-ed25519",
+        ciphers: Sequence[str] = (),
     ) -> SshPeer:
-        server = SshPeer(handler, key_kind=key_kind)
+        server = SshPeer(handler, key_kind=key_kind, ciphers=ciphers)
         started.append(server)
         return await server.start(tmp_path / "authorized_keys", address)
 

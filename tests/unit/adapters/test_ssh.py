@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from controller.adapters.ssh import AsyncSsh, parse_jump
+from controller.adapters.ssh import AsyncSsh
 from controller.adapters.ssh_keys import ensure_key
 from controller.app.ports import Completed, Target
 from inventory.errors import HostKeyMismatch, NodeError, OperatorError, Unreachable
@@ -33,6 +33,24 @@ async def test_a_command_killed_by_a_signal_has_status_minus_one(ssh, peer) -> N
         process.exit_with_signal("KILL")
 
     assert (await ssh.run((await peer(killed)).target(), "x")).status == -1
+
+
+@pytest.mark.parametrize(
+    ("ciphers", "taken"),
+    [
+        ((), "aes256-gcm@openssh.com"),
+        (("aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com"), "aes128-gcm@openssh.com"),
+        (("chacha20-poly1305@openssh.com",), "chacha20-poly1305@openssh.com"),
+        (("aes128-ctr",), "aes128-ctr"),
+    ],
+)
+async def test_a_cipher_that_costs_little_is_taken_where_the_machine_has_it(
+    ssh, peer, ciphers, taken
+) -> None:
+    server = await peer(shell(), ciphers=ciphers)
+    assert (await ssh.run(server.target(), "echo yes")).stdout == b"yes\n"
+    (connection,) = server.connections
+    assert connection.get_extra_info("recv_cipher") == connection.get_extra_info("send_cipher") == taken
 
 
 async def test_many_commands_share_one_connection(ssh, peer) -> None:
@@ -304,27 +322,6 @@ async def test_the_users_own_ssh_configuration_has_no_say(ssh, peer, tmp_path: P
     server = await peer(shell())
     assert (await ssh.run(server.target(), "echo ours")).stdout == b"ours\n"
     assert server.logins == ["root"]
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("root@jump.example", ("root", "jump.example", 22)),
-        ("a@10.0.0.1:2222", ("a", "10.0.0.1", 2222)),
-        ("a@[fd00::1]:2222", ("a", "fd00::1", 2222)),
-        ("a@fd00::1", ("a", "fd00::1", 22)),
-    ],
-)
-def test_jump_hosts_are_read(text: str, parts: tuple[str, str, int]) -> None:
-    assert parse_jump(text) == parts
-
-
-@pytest.mark.parametrize(
-    "text", ["", "host", "@host", "a@", "a@host:", "a@host:x", "a@host:0", "a@host:99999"]
-)
-def test_bad_jump_hosts_are_refused(text: str) -> None:
-    with pytest.raises(OperatorError):
-        parse_jump(text)
 
 
 def test_the_controllers_key_is_made_once_and_private(tmp_path: Path) -> None:

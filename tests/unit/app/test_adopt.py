@@ -98,10 +98,31 @@ def changes_only_when_told(lab, fresh, cluster, names, changed):
     assert [node["config_diff"] for node in after["nodes"]] == [""] * len(names)
     assert after["changes"] == 0
 
+    a_rotation_begins_and_ends(fresh, cluster, names, site, changed.parent)
     fresh.ok("cluster", "manage", cluster, "--leave")
     plan = json.loads(fresh.ok("plan", "-f", str(lab.site), "--output", "json").stdout)
     assert plan["changes"] == 0
     assert '-        vm.max_map_count: "262144"' in plan["nodes"][0]["config_diff"]
+
+
+def a_rotation_begins_and_ends(fresh, cluster, names, site, folder):
+    """Another authority is accepted besides, on every node, and then no more; each time the plan shows it."""
+    plain, both = folder / "plain.yaml", folder / "both.yaml"
+    fresh.ok("secrets", "export", cluster, "--out", str(plain))
+    other = yaml.safe_load((folder / "wrong.yaml").read_text())["certs"]
+    accepted = {name: [other[name]["crt"]] for name in ("os", "k8s")}
+    both.write_text(yaml.safe_dump(yaml.safe_load(plain.read_text()) | {"acceptedcas": accepted}))
+    for file, sign in ((both, "+"), (plain, "-")):
+        fresh.ok("secrets", "import", cluster, str(file))
+        plan = json.loads(fresh.ok("plan", *site, "--output", "json").stdout)
+        assert [node["change"] for node in plan["nodes"]] == ["reconfigure"] * len(names)
+        for node in plan["nodes"]:
+            told = [line for line in node["config_diff"].splitlines()[2:] if line[0] in "+-"]
+            assert [line for line in told if line.startswith(sign) and "acceptedCAs" in line], told
+            assert {line[0] for line in told} == {sign}
+        fresh.ok("apply", *site, "--yes")
+        after = json.loads(fresh.ok("plan", *site, "--output", "json").stdout)
+        assert after["changes"] == 0, after["nodes"]
 
 
 def applied(lab, name):

@@ -1,6 +1,7 @@
 """Secrets as files: what is sealed, what is refused, what is told; and until when certificates are good."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,8 @@ from controller.store import StoreQueries
 from inventory.errors import BusyError, OperatorError, RefusedError
 from inventory.lifecycle import NodeState
 from roles.access import kubeconfig
-from roles.secrets import from_yaml, to_yaml
+from roles.authorities import with_accepted
+from roles.secrets import Accepted, from_yaml, to_yaml
 from web.fleet import gather
 
 SITE = """apiVersion: fleet/v1
@@ -93,6 +95,34 @@ def test_never_once_a_node_is_under_way(services, store, text, other):
     store.adopt("kn", {"kn-1": "1.13.9"}, first="kn-1", actor="test", reason="test")
     with pytest.raises(RefusedError, match="can't be exchanged"):
         import_(services, to_yaml(other), replace=True)
+
+
+def test_authorities_that_are_accepted_besides_may_change_at_any_time(services, store, text, bundle, other):
+    """A rotation begins and ends so, while the cluster runs; who issues is another matter."""
+    declare(services)
+    import_(services, text)
+    store.adopt("kn", {"kn-1": "1.13.9"}, first="kn-1", actor="test", reason="test")
+    both = with_accepted(bundle, Accepted(os=(other.os.crt,), k8s=(other.k8s.crt,)))
+    assert import_(services, to_yaml(both)) is True
+    assert import_(services, to_yaml(both)) is False
+    assert from_yaml(bundles.export_bundle(services, "kn", actor="ada")) == both
+    assert "accepted authorities replaced" in everything_told(services)
+    with pytest.raises(RefusedError, match="can't be exchanged"):
+        import_(services, to_yaml(replace(both, os=other.os)), replace=True)
+    assert import_(services, text) is True
+    assert bundles.stored(services, "kn") == bundle
+    assert services.bundles["kn"] == bundle
+    assert bundles.stored(services, "kn").accepted.settled
+    assert not bundle.accepted.settled
+
+
+def test_further_authorities_are_kept_once(services, text, bundle, other):
+    import_(services, text)
+    for _ in range(2):
+        kept = bundles.keep_accepted(services, "kn", Accepted(os=(other.os.crt, bundle.os.crt)), actor="ada")
+        assert kept.accepted == Accepted(os=(other.os.crt,))
+    assert everything_told(services).count("it accepts further authorities") == 1
+    assert bundles.stored(services, "kn") == kept
 
 
 def test_not_under_an_engine(services, text):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import facts, lab, noop
+from benchmarks import demo, facts, lab, noop
 from benchmarks.measure import Result
 
 
@@ -55,6 +55,32 @@ def test_the_loop_says_how_many_answered_and_its_best_open_round() -> None:
     assert facts.counted(4)(said) == "3 of 4 answered"
     assert facts.last_rounds(said) == {"open_wall": 1, "open_cpu": 1}
     assert facts.counted(1)(result("")) == "0 of 1 answered"
+
+
+def test_a_demo_counts_when_both_clusters_were_verified() -> None:
+    said = '{"sites":2,"clusters":2,"nodes":5,"verified":%d,"seconds":9.1}\n'
+    assert demo.verified(result(said % 2)) == ""
+    assert demo.verified(result(said % 1)) != ""
+    assert demo.verified(result(said % 2, status=4)) != ""
+    assert "exit status 1" in demo.verified(result("", status=1, stderr="no"))
+
+
+def test_every_machine_of_the_lab_must_be_seen_once_and_in_no_conflict() -> None:
+    machines = {f"id{n}": f"127.40.1.{n}" for n in range(3)}
+    check = demo.all_seen(machines)
+
+    def said(*items: dict[str, object]) -> Result:
+        return result(json.dumps({"seen": []}) + "\n" + json.dumps({"seen": items}) + "\n")
+
+    ours = [{"enroll_id": i, "addresses": [a], "conflict": ""} for i, a in machines.items()]
+    other = {"enroll_id": "id9", "addresses": ["127.60.1.1"], "conflict": ""}
+    assert check(said(*ours)) == ""
+    assert check(said(*ours, other)) == "", "somebody else's lab"
+    assert "2 of 3 seen" in check(said(*ours[1:]))
+    assert "2 of 3 seen, 3 entries" in check(said(*ours[1:], ours[0] | {"conflict": "two addresses"}))
+    assert "2 of 3 seen" in check(said(*ours[1:], ours[0] | {"addresses": ["127.60.1.1"]}))
+    assert "3 of 3 seen, 4 entries" in check(said(*ours, ours[0]))
+    assert "0 of 3 seen" in check(result(""))
 
 
 def test_a_no_change_run_must_say_so() -> None:

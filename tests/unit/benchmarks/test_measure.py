@@ -60,6 +60,11 @@ def test_own_cpu_is_read_from_proc() -> None:
     assert measure.cpu(os.getpid()) > 0
 
 
+def test_the_peak_of_a_tree_is_no_less_than_what_it_holds_now() -> None:
+    now, _ = measure.memory(os.getpid())
+    assert measure.most_memory(os.getpid()) >= now > 0
+
+
 def row(contender: str, wall: float, **more: object) -> dict[str, object]:
     return {
         "bench": "facts",

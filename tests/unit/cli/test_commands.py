@@ -7,7 +7,9 @@ import stat
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +63,15 @@ def test_schema_is_one_document(cto):
     assert "2020-12" in cto("schema").json["$schema"]
 
 
+@pytest.mark.parametrize("argv", [("node", "list"), ("cluster", "show"), ("events",), ("window", "list")])
+def test_a_list_of_nothing_says_so(cto, argv):
+    ran = cto(*argv)
+    assert ran.code == 0
+    assert " yet" in ran.out + ran.err
+    empty = cto(*argv, "--output", "json")
+    assert (empty.code, empty.err) == (0, "")
+
+
 def test_status_of_nothing_says_how_to_start(cto, home):
     ran = cto("status")
     assert ran.code == 0
@@ -107,6 +118,70 @@ def test_events_are_lines(cto, fleet):
     ran = cto("events", "--node", "nobody")  # silence would look like "nothing happened"
     assert ran.code == 2
     assert "no node 'nobody' is known here" in ran.err
+
+
+def test_a_host_key_may_be_a_file(cto, key, tmp_path):
+    (tmp_path / "cp.pub").write_text(f"{key} root@cp\n")
+    (tmp_path / "noise").write_bytes(b"\xff\xfe\x00")
+    add = ("node", "add", "n1", "--address", "10.0.0.11", "--host-key")
+    for wrong, said in (
+        ("none.pub", "none.pub: can't be read: No such file"),
+        (tmp_path, "Is a directory"),
+        ("noise", "noise: not UTF-8 text"),
+        ("nonsense", "not an OpenSSH public key line"),
+        ("A" * 700, "not an OpenSSH public key line"),
+    ):
+        ran = cto(*add, wrong)
+        assert (ran.code, said in ran.err) == (2, True), ran.err
+    assert cto(*add, "cp.pub").code == 0
+
+
+def test_what_can_not_be_reached_is_not_pinned(cto, key):
+    for more in (
+        ["--jump", "gate"],
+        ["--user", ""],
+        ["--user", "a b"],
+        ["--address", "1.2.3.4 ; rm"],
+        ["--site", "Bad Name"],
+    ):
+        ran = cto("node", "add", "n1", "--address", "10.0.0.11", "--host-key", key, *more)
+        assert (ran.code, "→ write" in ran.err or "→ use" in ran.err) == (2, True), ran.err
+    assert cto("node", "list", "--output", "json").json == []
+
+
+def test_a_home_that_is_a_file_is_the_operators_error(cto, home):
+    home.write_text("a letter")
+    for argv in (("status",), ("node", "list"), ("lab", "up")):
+        ran = cto(*argv)
+        assert (ran.code, "is not a directory" in ran.err) == (2, True), ran.err
+    findings = {each["check"]: each for each in cto("doctor", "--output", "json").json["findings"]}
+    assert findings["home"]["level"] == "bad"
+    assert "is not a directory" in findings["home"]["what"]
+
+
+def test_node_show_says_where_it_is_reached(cto, key):
+    for name, way in (("plain", []), ("moved", ["--jump", "ops@gate.example"])):
+        address = "10.0.0.11:2222" if way else "10.0.0.11"
+        assert cto("node", "add", name, "--address", address, *way, "--host-key", key).code == 0
+    assert "10.0.0.11:2222 through ops@gate.example\n" in cto("node", "show", "moved").out
+    assert " 10.0.0.11\n" in cto("node", "show", "plain").out
+    refused = cto("node", "add", "moved", "--address", "10.0.0.11", "--host-key", key)
+    assert "10.0.0.11:2222 through ops@gate.example" in refused.err
+
+
+def test_one_of_a_kind_is_said_as_one(cto, site, make_store):
+    from inventory.resolve import load_files
+
+    kept = load_files({"site.yaml": site.read_text()}).fleet
+    porto = replace(
+        kept,
+        sites={"porto": kept.sites["porto"]},
+        clusters={name: c for name, c in kept.clusters.items() if c.site == "porto"},
+        nodes={name: n for name, n in kept.nodes.items() if n.site == "porto"},
+    )
+    with make_store(NOW) as store:
+        store.declare(porto, actor="local:ada")
+    assert "1 site · 0 of 1 cluster ready · 0 of 1 node ready" in cto("status").out
 
 
 def test_node_show_says_what_changed(cto, fleet):
@@ -168,32 +243,6 @@ def test_there_is_no_trust_on_first_use(cto, key):
     assert cto("node", "add", "n", "--address", "10.0.0.9", "--host-key", "ssh-ed25519 AAAA").code == 2
 
 
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("10.0.0.1", ("10.0.0.1", 22)),
-        ("10.0.0.1:2222", ("10.0.0.1", 2222)),
-        ("host.example:22", ("host.example", 22)),
-        ("[fd00::1]:22", ("fd00::1", 22)),
-        ("fd00::1", ("fd00::1", 22)),
-        ("[fd00::1]", ("fd00::1", 22)),
-    ],
-)
-def test_addresses(text, parts):
-    from controller.cli.commands.node import split_address
-
-    assert split_address(text) == parts
-
-
-@pytest.mark.parametrize("text", ["", ":22", "h:", "h:0", "h:65536", "h:x"])
-def test_wrong_addresses(text):
-    from controller.cli.commands.node import split_address
-    from inventory.errors import OperatorError
-
-    with pytest.raises(OperatorError):
-        split_address(text)
-
-
 def test_cluster_show(cto, fleet):
     assert "https://127.66.0.1:6443" in cto("cluster", "show", "berlin").out
     assert cto("cluster", "show", "berlin", "--output", "json").json["members"] == [
@@ -248,6 +297,83 @@ def test_talosconfig_is_made_for_a_limited_time(cto, fleet, make_store):
     assert "127.66.0.1" in text
     crt = x509.load_pem_x509_certificate(base64.b64decode(re.search(r"crt: (\S+)", text).group(1)))
     assert crt.not_valid_after_utc <= NOW + timedelta(hours=2)
+
+
+BUNDLE = Path(__file__).parents[2] / "fixtures" / "roles" / "bundle.yaml"
+ELSEWHERE = """\
+apiVersion: fleet/v1
+kind: Organization
+metadata: {name: acme}
+spec: {timezone: UTC}
+---
+apiVersion: fleet/v1
+kind: Site
+metadata: {name: far}
+spec: {}
+---
+apiVersion: fleet/v1
+kind: Cluster
+metadata: {name: far}
+spec:
+  site: far
+  kubernetes: 1.36.3
+  endpoint: https://api.far.example:6443
+  defaults: {image: {talos: 1.13.9}}
+  nodes:
+    - {name: far-1, role: controlplane, address: 10.0.0.5, talosAddress: 10.9.0.5}
+    - {name: far-2, role: worker, address: 10.0.0.6}
+"""
+
+
+def test_access_to_a_cluster_that_only_its_files_know(cto, home, tmp_path):
+    """Offline: nothing is fetched, nothing is recorded, and it is said which addresses were taken."""
+    import yaml
+
+    (tmp_path / "far.yaml").write_text(ELSEWHERE)
+    files = ("-f", "far.yaml", "--secrets", BUNDLE)
+    ran = cto("cluster", "kubeconfig", "far", *files)
+    assert ran.code == 0, ran.err
+    made = yaml.safe_load(Path(ran.out.strip()).read_text())
+    assert made["clusters"][0]["cluster"]["server"] == "https://api.far.example:6443"
+    assert "endpoint: https://api.far.example:6443 (by the site file)" in ran.err
+    assert f"valid until {NOW + timedelta(hours=24):%Y-%m-%d %H:%M} UTC" in ran.err
+    assert stat.S_IMODE(Path(ran.out.strip()).stat().st_mode) == 0o600
+    told = cto("cluster", "talosconfig", "far", *files, "--hours", "3", "--output", "json").json
+    assert (told["endpoints"], told["said_by"]) == (["10.9.0.5"], "the site file")
+    made = yaml.safe_load(Path(told["path"]).read_text())["contexts"]["far"]
+    assert (made["endpoints"], made["nodes"]) == (["10.9.0.5"], ["10.9.0.5", "10.0.0.6"])
+    assert cto("cluster", "show", "--output", "json").json == []
+    (tmp_path / "site.yaml").write_text(ELSEWHERE)  # what is read when no file is named
+    assert cto("cluster", "talosconfig", "far", "--secrets", BUNDLE, "--out", "t").code == 0
+    assert stat.S_IMODE((tmp_path / "t").stat().st_mode) == 0o600
+    for wrong, what in (
+        (("cluster", "kubeconfig", "near", *files), "the site files have no cluster 'near'"),
+        (("cluster", "kubeconfig", "far"), "no cluster 'far' is known here"),
+        (("cluster", "kubeconfig", "far", "-f", "far.yaml"), "it has no secrets yet"),
+        (("cluster", "kubeconfig", "far", "-f", "far.yaml", "--secrets", "far.yaml"), "not YAML"),
+    ):
+        ran = cto(*wrong)
+        assert ran.code == 2
+        assert what in ran.err
+
+
+def test_access_is_made_offline_from_what_is_kept(cto, fleet, make_store):
+    """Before anything was fetched, or for a time of its own; a fetched one stays what it is."""
+    import yaml
+
+    with make_store() as store:
+        store.put_secret("cluster/berlin/secrets", BUNDLE.read_bytes())
+    ran = cto("cluster", "kubeconfig", "berlin", "--stdout")
+    assert ran.code == 0, ran.err
+    assert yaml.safe_load(ran.out)["clusters"][0]["cluster"]["server"] == "https://127.66.0.1:6443"
+    assert "endpoint: https://127.66.0.1:6443 (by what is known here)" in ran.err
+    kept = "clusters: [{name: b, cluster: {server: 'https://10.1.1.1:6443'}}]"
+    with make_store() as store:
+        store.put_secret("cluster/berlin/kubeconfig", kept.encode())
+    ran = cto("cluster", "kubeconfig", "berlin", "--stdout")
+    assert ran.out == kept
+    assert "endpoint: https://10.1.1.1:6443 (by the kubeconfig that is kept)" in ran.err
+    assert "127.66.0.1" in cto("cluster", "kubeconfig", "berlin", "--hours", "1", "--stdout").out
 
 
 def test_backup_restore_and_key(cto, fleet, tmp_path):

@@ -145,3 +145,10 @@ def test_rich_shows_markup_as_text():
     ):
         assert text in shown
     assert "\x1b" not in shown
+
+
+def test_what_goes_wrong_before_the_options_are_read_is_json_too(cto):
+    for argv in (("status", "--bogus", "--output", "json"), ("nosuch", "--output=json")):
+        ran = cto(*argv)
+        assert ran.code == 2
+        assert json.loads(ran.err)["error"]["slug"] == "usage"

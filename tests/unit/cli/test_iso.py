@@ -2,6 +2,12 @@
 
 from pathlib import Path
 
+import click
+import pytest
+
+from controller.cli.base import App
+from controller.cli.image_output import FileCommand
+
 SITE = Path(__file__).parents[3] / "examples" / "appliance.yaml"
 
 
@@ -47,3 +53,65 @@ def test_virtual_machines_want_an_image(cto, tmp_path):
     ran = cto("lab", "up", "--qemu", "--image", str(tmp_path / "none.iso"))
     assert ran.code == 2
     assert "cto iso build" in ran.err
+
+
+@pytest.fixture
+def parsed():
+    """What `--output` of a command that makes a file comes to: its format and its file."""
+
+    def parse(*argv):
+        @click.command("make", cls=FileCommand, made="It.", example="cto make")
+        @click.pass_obj
+        def make(app, /, output):
+            return app.output, output
+
+        return make.main(list(argv), standalone_mode=False, obj=App())
+
+    return parse
+
+
+@pytest.mark.parametrize(
+    ("argv", "found"),
+    [
+        ((), ("text", None)),
+        (("--output", "json"), ("json", None)),
+        (("--output", "a.iso"), ("text", Path("a.iso"))),
+        (("-o", "a.iso", "--output", "json"), ("json", Path("a.iso"))),
+        (("--output=json", "--out=a.iso"), ("json", Path("a.iso"))),
+        (("--output", "./json"), ("text", Path("json"))),
+    ],
+)
+def test_output_is_a_format_or_the_file(parsed, argv, found):
+    assert parsed(*argv) == found
+
+
+def test_two_files_or_a_folder_are_no_place_for_an_image(cto, tmp_path):
+    ran = cto("iso", "build", "--output", "a.iso", "--out", "b.iso")
+    assert ran.code == 2
+    assert "two files" in ran.err
+    ran = cto("iso", "build", "--output", tmp_path)
+    assert ran.code == 2
+    assert "is a folder" in ran.err
+
+
+def test_an_image_of_another_architecture_says_what_is_missing(cto):
+    ran = cto("iso", "build", "--arch", "arm64")
+    assert ran.code == 2
+    assert "arm64 is not built yet" in ran.err
+    assert "linux-image-arm64" in ran.err
+
+
+def test_site_files_of_many_sites_need_the_one(cto):
+    many = str(SITE.parent / "forty-sites")
+    ran = cto("iso", "build", "--site", many)
+    assert ran.code == 2
+    assert "--for-site" in ran.err
+    ran = cto("iso", "build", "--site", many, "--for-site", "nowhere")
+    assert ran.code == 2
+    assert "no site file has a site 'nowhere'" in ran.err
+
+
+def test_an_air_gapped_image_wants_a_site(cto):
+    ran = cto("iso", "build", "--air-gapped")
+    assert ran.code == 2
+    assert "no site file" in ran.err

@@ -1,7 +1,7 @@
 """The plan as people read it: disk and why, what is lost, steps, refusals."""
 
 from controller.cli.commands.plan import show
-from controller.core.plan import Change, DiskPlan, NodePlan, Refusal, StepPlan, assemble
+from controller.core.plan import Change, DiskPlan, NodePlan, PatchPlan, Refusal, StepPlan, assemble
 
 STEPS = (
     StepPlan("prepare", "prepare and check the machine", 4, True),
@@ -50,6 +50,16 @@ def test_an_install_says_which_disk_why_and_what_is_lost(capsys):
     ):
         assert part in out
     assert "1 to change" in out
+
+
+def test_a_patch_that_many_nodes_have_is_told_once(capsys):
+    patch = PatchPlan("site", "site berlin", "b.yaml:7", "machine:\n    env:\n        A: b\n")
+    own = PatchPlan("node", "node cp-2", "b.yaml:30", "cluster: {}\n")
+    out = shown(capsys, node(patches=(patch,)), node(name="cp-2", patches=(patch, own)))
+    assert out.count("A: b") == 1
+    assert "patch     site berlin  (b.yaml:7)" in out
+    assert "patch     site berlin  (b.yaml:7; as above)" in out
+    assert "patch     node cp-2  (b.yaml:30)" in out
 
 
 def test_a_refusal_says_why_and_what_would_help(capsys):

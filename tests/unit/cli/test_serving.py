@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import asyncssh
 import pytest
@@ -38,10 +39,23 @@ def served(home, fleet):
     process.communicate()
 
 
-def test_serve_shows_the_fleet_and_ends_by_ctrl_c(served):
+def told(home, *argv):
+    """What another `cto` prints meanwhile, as JSON."""
+    process = start(home, *argv, "--output", "json")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    return json.loads(out)
+
+
+def token(home):
+    return told(home, "apitoken", "create", "--note", "test", "--grant", "viewer")["token"]
+
+
+def test_serve_shows_the_fleet_and_ends_by_ctrl_c(served, home):
     process, url = served
     assert url.startswith("http://127.0.0.1:")
-    with urlopen(url + "api/v1/fleet", timeout=10) as answer:
+    asked = Request(url + "api/v1/fleet", headers={"Authorization": f"Bearer {token(home)}"})
+    with urlopen(asked, timeout=10) as answer:
         assert [node["name"] for node in json.load(answer)["nodes"]] == [
             "berlin-cp-1",
             "berlin-w-1",
@@ -51,6 +65,77 @@ def test_serve_shows_the_fleet_and_ends_by_ctrl_c(served):
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "nothing is lost" in err
+
+
+def test_systemd_ends_it_and_nothing_is_left_behind(served, home):
+    process, _ = served
+    assert (home / "web" / "address").exists()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert not (home / "web" / "address").exists()
+    assert told(home, "user", "code")["url"] == ""
+
+
+def test_nothing_is_shown_without_a_login_and_a_link_is_made_by_whoever_has_the_home(served, home):
+    _, url = served
+    with pytest.raises(HTTPError, match="401"):
+        urlopen(url + "api/v1/fleet", timeout=10)
+    made = told(home, "user", "code")
+    assert made["url"] == f"{url}enter#{made['code']}"
+    with urlopen(url + "enter", timeout=10) as answer:
+        assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+        assert "Server" not in answer.headers
+
+
+def test_where_nobody_reads_along_no_code_is_printed(home, fleet):
+    """Standard output is a pipe here: it may well end in a log."""
+    process = start(home, "serve", "--port", "0")
+    first, second = process.stdout.readline(), process.stdout.readline()
+    assert "Serving at http://127.0.0.1:" in first
+    assert "cto user code" in second
+    assert "#" not in first + second
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+
+
+def test_beyond_this_computer_only_by_tls_with_the_fingerprint_that_is_shown(home, fleet):
+    """127.0.0.2 with a name of its own stands for another computer's address: the certificate is asked for."""
+    import hashlib
+    import ssl
+    from urllib.parse import urlsplit
+
+    process = start(home, "serve", "--listen", "0.0.0.0", "--port", "0")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "--name" in err
+    argv = [
+        "--listen",
+        "0.0.0.0",
+        "--name",
+        "127.0.0.1",
+        "--name",
+        "cto.test",
+        "--port",
+        "0",
+        "--output",
+        "json",
+    ]
+    process = start(home, "serve", *argv)
+    shown = json.loads(process.stdout.readline())
+    port = urlsplit(shown["url"]).port
+    pem = ssl.get_server_certificate(("127.0.0.1", port))
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest().upper()
+    assert shown["fingerprint"].replace(":", "") == digest
+    context = ssl.create_default_context(cadata=pem)
+    with urlopen(f"https://127.0.0.1:{port}/login", timeout=10, context=context) as answer:
+        assert answer.headers["Strict-Transport-Security"]
+    other = Request(f"https://127.0.0.1:{port}/login", headers={"Host": "evil.example"})
+    with pytest.raises(HTTPError, match="400"):
+        urlopen(other, timeout=10, context=context)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert (home / "web" / "key.pem").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_second_engine_is_refused_with_the_first_ones_pid(served, home):

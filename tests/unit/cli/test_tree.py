@@ -10,6 +10,7 @@ import pytest
 
 from controller.cli.base import App, Command
 from controller.cli.main import TREE, cli
+from controller.cli.reference import leaves
 
 DOCS = Path(__file__).parents[3] / "docs" / "commands.md"
 
@@ -18,12 +19,8 @@ def every_command():
     """(path, command) of every leaf."""
     context = click.Context(cli, info_name="cto", obj=App())
     for name in cli.list_commands(context):
-        found = cli.get_command(context, name)
-        if isinstance(found, click.Group):
-            for verb in found.list_commands(context):
-                yield f"{name} {verb}", found.get_command(context, verb)
-        else:
-            yield name, found
+        for path, leaf, _ in leaves(name, cli.get_command(context, name), context):
+            yield path, leaf
 
 
 LEAVES = dict(every_command())

@@ -1,10 +1,20 @@
 """The quorum guard's table (planned work), and the property that it never lets quorum go."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.quorum import Member, refuse_disruption
+from controller.core.quorum import (
+    Member,
+    MemberRead,
+    Reading,
+    lost,
+    refuse_disruption,
+    refuse_join,
+    refuse_leave,
+)
 
 
 def members(*well: bool) -> list[Member]:
@@ -44,3 +54,63 @@ def test_quorum_of_well_members_always_stays(well: list[bool], data: st.DataObje
     if refuse_disruption(victim.name, found, accept_downtime=True) == "":
         left = sum(m.well for m in found if m is not victim)
         assert left >= len(found) // 2 + 1
+
+
+def etcd(*names: str, ill: str = "", learner: str = "", age: float = 1.0, expected: int = 0) -> Reading:
+    """Members by a letter each; those in `ill` don't answer."""
+    members = [
+        MemberRead(name, started=name not in ill, learner=name in learner, read_seconds=0.1) for name in names
+    ]
+    answering = sum(m.started for m in members)
+    return Reading(age, answering, members, expected or len(names))
+
+
+def test_a_control_plane_joins_only_when_all_are_well():
+    assert refuse_join("b", etcd("a")) == ""
+    assert refuse_join("d", etcd("a", "b", "c")) == ""
+    assert "b is not started" in refuse_join("d", etcd("a", "b", "c", ill="b"))
+    assert "still joins" in refuse_join("c", etcd("a", "b", learner="b"))
+    assert "6 s old" in refuse_join("b", etcd("a", age=6.0))
+    assert "fleet has 3" in refuse_join("d", etcd("a", "b", expected=3))
+    alone = replace(etcd("a", "b", "c"), endpoints=1)
+    assert "endpoints agree" in refuse_join("d", alone)
+    alarm = [MemberRead("a", started=True, alarms=("NOSPACE",))]
+    assert "NOSPACE" in refuse_join("b", Reading(0.0, 1, alarm, 1))
+
+
+@pytest.mark.parametrize(
+    ("members", "ill", "dead", "reason"),
+    [
+        ("abc", "", False, ""),
+        ("ab", "", False, ""),
+        ("a", "", False, "last member"),
+        ("abc", "b", False, "b is not started"),
+        ("abc", "c", True, ""),  # the one that leaves is the dead one
+        ("abc", "bc", True, "1 of 3"),
+        ("ab", "b", True, "1 of 2"),
+        ("abcde", "e", True, ""),
+        ("abcde", "de", True, ""),
+        ("abcde", "cde", True, "2 of 5"),
+        ("abcde", "a", False, "a is not started"),
+        ("abcd", "d", True, ""),
+    ],
+)
+def test_a_member_leaves_only_if_the_rest_has_a_quorum(members, ill, dead, reason):
+    told = refuse_leave(members[-1], etcd(*members, ill=ill), dead=dead)
+    assert (reason in told) if reason else told == ""
+
+
+def test_two_who_are_left_need_both_and_a_stranger_can_not_leave():
+    # Of three, one is ill; another is removed as dead although it answers: the last one would stand alone of two.
+    assert "2 of 3" not in refuse_leave("c", etcd("a", "b", "c", ill="b"), dead=True)
+    assert refuse_leave("c", etcd("a", "b", "c", ill="b"), dead=True)
+    assert "not among the members" in refuse_leave("x", etcd("a", "b", "c"), dead=False)
+    assert "9 s old" in refuse_leave("c", etcd("a", "b", "c", age=9.0), dead=False)
+    assert "still joins" in refuse_leave("a", etcd("a", "b", "c", "d", learner="d"), dead=False)
+
+
+def test_a_quorum_is_lost_when_fewer_than_half_and_one_are_well():
+    assert not lost(etcd("a", "b", "c", ill="b"))
+    assert lost(etcd("a", "b", "c", ill="bc"))
+    assert lost(etcd("a", "b", ill="b"))
+    assert not lost(etcd("a", "b", "c", learner="bc", ill="bc"))

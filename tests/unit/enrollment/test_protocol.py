@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from inventory.errors import OperatorError
 from roles.enrollment import proof
 from roles.enrollment.controller import REFUSED, ControllerSide
+from roles.enrollment.invitation import Invitation
 from roles.enrollment.messages import MAX_BYTES, Pending, decode, encode
 from roles.enrollment.node import Node, NodeSide
 from roles.enrollment.refused import EnrollmentRefusedError
@@ -98,7 +99,15 @@ def test_vectors_of_the_page():
         "request": request.decode(),
         "pending": answer.decode(),
         "words": theirs.conclude(answer),
+        "session": (session := proved.transcript.session()).hex(),
+        "verdict_pending": (waiting := ours.verdict("pending", session=session)).decode(),
+        "verdict_approved": (
+            last := ours.verdict("approved", session=session, name=given_["node_name"])
+        ).decode(),
+        "invitation": dataclasses.replace(Invitation.parse(given_["endpoint"]), pin=spki).to_text(),
     } == made
+    assert theirs.verdict(waiting).state == "pending"
+    assert theirs.verdict(last).name == given_["node_name"]
 
 
 def test_hkdf_is_that_of_the_rfc():
@@ -128,7 +137,7 @@ def test_any_flipped_bit_on_the_way_is_refused(data):
         ours.prove(TOKEN.secret)
         theirs.conclude(tamper(ours.accept(), "answer"))
 
-    assert reason(talk) in {"malformed", "token", "signature", "answer", "order"}
+    assert reason(talk) in {"malformed", "guess", "relay", "signature", "answer", "order"}
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Transcript)])
@@ -165,16 +174,16 @@ def test_replay_relay_guess_and_unknown_token():
     replayed = controller(nonce=bytes([9]) * 32)
     replayed.challenge()
     replayed.claim(request)
-    assert reason(replayed.prove, TOKEN.secret) == "token"
+    assert reason(replayed.prove, TOKEN.secret) == "relay"
     relay = controller(spki=OTHER)  # the machine was pinned to another key than ours
     relay.challenge()
     relay.claim(request)
-    assert reason(relay.prove, TOKEN.secret) == "token"
-    for secret in (bytes(16), None):
+    assert reason(relay.prove, TOKEN.secret) == "relay"
+    for secret, said in ((bytes(16), "guess"), (None, "token")):
         guess = controller()
         guess.challenge()
         guess.claim(node(Token(TOKEN.id, bytes(16))).request(controller().challenge()))
-        assert reason(guess.prove, TOKEN.secret if secret else secret) == "token"
+        assert reason(guess.prove, TOKEN.secret if secret else secret) == said
 
 
 def test_a_wrong_pin_stops_the_machine_before_it_says_anything():
@@ -215,6 +224,61 @@ def test_a_controller_without_the_token_and_a_reflected_proof_are_refused():
         assert reason(theirs.conclude, answer) == "order"  # one try a connection
 
 
+def proved():
+    """Both sides after the answer."""
+    ours, theirs = controller(), node()
+    ours.claim(theirs.request(ours.challenge()))
+    found = ours.prove(TOKEN.secret)
+    theirs.conclude(ours.accept())
+    return ours, theirs, found.transcript
+
+
+def test_verdicts_come_until_one_is_final():
+    ours, theirs, agreed = proved()
+    session = agreed.session()
+    assert theirs.session == session
+    for _ in range(2):
+        assert theirs.verdict(ours.verdict("pending", session=session)).state == "pending"
+    last = theirs.verdict(ours.verdict("approved", session=session, name="berlin-w-1"))
+    assert (last.state, last.name, last.session) == ("approved", "berlin-w-1", session)
+    assert reason(lambda: ours.verdict("pending", session=session)) == "order"
+    assert reason(theirs.verdict, b"") == "order"
+    assert reason(theirs.conclude, b"") == "order"
+
+
+def test_a_verdict_is_only_believed_from_the_controller_on_this_connection():
+    ours, theirs, agreed = proved()
+    said = ours.verdict("pending", session=agreed.session())
+    message = decode(said)
+    for forged_one in (
+        dataclasses.replace(message, state="approved", name="berlin-w-1"),
+        dataclasses.replace(message, session=bytes(32)),
+        dataclasses.replace(message, state="rejected"),
+    ):
+        _, theirs, _ = proved()
+        assert reason(theirs.verdict, encode(forged_one)) == "answer"
+        assert reason(theirs.verdict, said) == "order"
+    elsewhere = node(nonce=bytes([4]) * 32)
+    again = controller()
+    again.claim(elsewhere.request(again.challenge()))
+    again.prove(TOKEN.secret)
+    elsewhere.conclude(again.accept())
+    assert reason(elsewhere.verdict, said) == "answer"
+    assert reason(proved()[1].verdict, REFUSED) == "order"
+    assert reason(node().verdict, said) == "order"
+
+
+@pytest.mark.parametrize(
+    ("state", "name"), [("maybe", ""), ("approved", ""), ("pending", "x"), ("rejected", "x"), (1, "")]
+)
+def test_only_an_approval_has_a_name(state, name):
+    said = json.dumps(
+        {"mac": "00" * 32, "name": name, "session": "00" * 32, "state": state, "type": "verdict", "v": 1},
+        separators=(",", ":"),
+    )
+    assert reason(decode, said.encode()) == "malformed"
+
+
 def test_nothing_happens_twice_or_out_of_order():
     assert reason(controller().claim, b"") == "order"
     assert reason(controller().prove, TOKEN.secret) == "order"
@@ -230,7 +294,7 @@ def test_nothing_happens_twice_or_out_of_order():
     assert reason(ours.claim, request) == "order"  # the second challenge ended it
     failed = controller()
     failed.claim(node().request(failed.challenge()))
-    assert reason(failed.prove, bytes(16)) == "token"
+    assert reason(failed.prove, bytes(16)) == "guess"
     assert reason(failed.prove, TOKEN.secret) == "order"
     assert reason(failed.accept) == "order"
 

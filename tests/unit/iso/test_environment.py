@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iso.environment import machine, qr, screen, status
+from iso.environment import enrolling, machine, qr, screen, status
+from iso.environment.countdown import Countdown, Settings
 
 ADDRESSES = (
     '[{"ifname": "lo", "addr_info": [{"local": "127.0.0.1", "prefixlen": 8, "scope": "host"}]},'
@@ -155,26 +156,71 @@ def test_half_blocks_are_the_modules(tmp_path: Path) -> None:
     assert read.stdout.strip() == text
 
 
+def test_the_screen_says_how_enrolment_goes(root: Path) -> None:
+    waiting = enrolling.Enrolling("waiting", "waiting for approval at 10.0.0.5:7443", "ENROLL a b c d e f")
+    work = screen.work(0, None, waiting)
+    status = replace(shown(root), enrolling=waiting, work=work)
+    lines = screen.draw(status)
+    assert "ENROLL a b c d e f  (compare: cto enroll list)" in lines
+    assert "> waiting for approval at 10.0.0.5:7443" in lines
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 25
+    assert screen.line(status).endswith(
+        "work=waiting_for_approval_at_10.0.0.5:7443 enroll=waiting:a-b-c-d-e-f"
+    )
+    approved = enrolling.Enrolling("approved", "approved as berlin-1")
+    assert screen.work(0, None, approved) == "waiting for a controller"
+    assert screen.how(replace(status, enrolling=approved)) == screen.SET_UP
+    refused = enrolling.Enrolling("refused", "refused", fix="see the controller's audit log")
+    assert screen.how(replace(status, enrolling=refused)) == "see the controller's audit log"
+
+
+def test_the_state_of_enrolment_is_what_its_program_wrote(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    assert enrolling.read(path) is None
+    path.write_text('{"state": "looking", "text": "looking for the controller", "words": "", "node": null}')
+    assert enrolling.read(path) == enrolling.Enrolling("looking", "looking for the controller")
+    for broken in ("{", "[]", '"x"'):
+        path.write_text(broken)
+        assert enrolling.read(path) is None
+
+
 def test_serial_ports_come_from_the_kernels_command_line() -> None:
     assert status.serial_ports("quiet console=ttyS1,115200 console=tty0 console=ttyS1") == ("ttyS1",)
 
 
 def test_settings_have_defaults(tmp_path: Path) -> None:
-    assert status.settings(tmp_path / "none") == status.Settings()
+    none = tmp_path / "none"
+    assert status.settings(none, none) == Settings()
     (tmp_path / "s").write_text('{"node": "n", "countdown": 9, "locked": true}')
-    assert status.settings(tmp_path / "s") == status.Settings("n", 9, locked=True)
+    assert status.settings(tmp_path / "s", none) == Settings("n", countdown=9, locked=True)
+    assert status.settings(none, tmp_path / "s").enrolls
 
 
-def test_a_countdown_can_be_stopped_and_goes_on() -> None:
-    countdown = status.Countdown(status.Settings("berlin-1", 60), now=100.0)
+def test_a_countdown_can_be_stopped_and_goes_on(tmp_path: Path) -> None:
+    countdown = Countdown(Settings("berlin-1", countdown=60), now=100.0, go=tmp_path / "go")
     assert countdown.tick(130.0) == "berlin-1: will be installed; starting in 30 s, any key stops"
     assert countdown.press("F2")
-    assert countdown.tick(1000.0) == "berlin-1: stopped; F3 goes on"
+    assert countdown.tick(1000.0) == "berlin-1: stopped; Enter goes on"
     assert not countdown.over
+    again = Countdown(Settings("berlin-1", countdown=60), now=2000.0, go=tmp_path / "go")
+    assert again.tick(9000.0) == "berlin-1: stopped; Enter goes on"  # a console that was started anew
+    assert not countdown.press("F4")  # once it is stopped, keys are what they always are
+    assert countdown.press("ENTER")
+    assert countdown.tick(1000.1) == ""
+    assert (tmp_path / "go").exists()
+    assert Countdown(Settings("berlin-1", countdown=60), now=0.0, go=tmp_path / "go").over
 
 
 def test_an_image_for_any_machine_counts_nothing_down() -> None:
-    countdown = status.Countdown(status.Settings(), now=0.0)
+    countdown = Countdown(Settings(), now=0.0, go=Path("/nonexistent/go"))
     assert countdown.over
     assert countdown.tick(0.0) == ""
-    assert not countdown.press("F5")
+    assert not countdown.press("F4")
+
+
+def test_an_image_that_enrols_counts_down_too(tmp_path: Path) -> None:
+    countdown = Countdown(Settings(site="berlin", countdown=9, enrolls=True), now=0.0, go=tmp_path / "go")
+    assert countdown.tick(1.0) == "berlin: will ask to be enrolled; starting in 8 s, any key stops"
+    assert countdown.tick(9.0) == ""
+    assert (tmp_path / "go").exists()

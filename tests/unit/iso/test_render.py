@@ -75,10 +75,43 @@ def test_the_image_of_one_node_is_a_secret_and_says_what_it_carries() -> None:
     assert found["site/etc/cto/host_ed25519"] == (0o100600, b"PRIVATE")
     assert json.loads(found["site/etc/cto/settings.json"][1]) == {
         "node": "berlin-1",
+        "site": "",
         "countdown": 5,
         "locked": False,
     }
     assert "host key of berlin-1" in "\n".join(site.contents(layer))
+
+
+def test_an_image_that_enrols_is_a_secret_and_lists_what_is_in_it() -> None:
+    enroll = site.Enrollment('{"token": "CTO1-SECRET"}', "K7Q2MZ4XAB", "worker", "2026-12-01T00:00:00Z")
+    layer = site.SiteLayer(
+        authorized_keys=(KEY,),
+        site="berlin",
+        site_file="kind: Site\n",
+        enroll=enroll,
+        pins={"https://factory.example/a.zst": "0" * 64},
+    )
+    site.check(layer)
+    assert layer.secret
+    assert layer.unattended
+    assert "CTO1-SECRET" not in repr(layer)
+    found = unpacked(gzip.decompress(site.image(layer, mtime=0)))
+    assert found["site/etc/cto/enroll.json"] == (0o100600, b'{"token": "CTO1-SECRET"}')
+    assert found["site/etc/cto/site.yaml"] == (0o100644, b"kind: Site\n")
+    settings = json.loads(found["site/etc/cto/settings.json"][1])
+    assert (settings["site"], settings["countdown"]) == ("berlin", 60)
+    told = "\n".join(site.contents(layer))
+    assert "token K7Q2MZ4XAB for one worker at berlin, good until 2026-12-01" in told
+    assert "looked for by mDNS" in told
+    assert "https://factory.example/a.zst" in told
+    assert "CTO1-SECRET" not in told
+
+
+def test_an_image_with_a_site_file_and_no_token_is_no_secret() -> None:
+    layer = site.SiteLayer(authorized_keys=(KEY,), site="berlin", site_file="kind: Site\n")
+    assert not layer.secret
+    assert not layer.unattended
+    assert json.loads(site.files(layer)["etc/cto/settings.json"])["countdown"] == 0
 
 
 @pytest.mark.parametrize(
@@ -116,8 +149,10 @@ def test_the_menu_names_the_files_that_are_on_the_image_and_the_serial_port() ->
     text = grub.menu(site.SiteLayer(serial="ttyS1"))
     assert "console=ttyS1,115200 console=tty0" in text
     assert "serial --unit=1" in text
-    assert f"linux /{grub.KERNEL} " in text
-    assert "initrd /boot/base.img /boot/product.img /boot/site.img" in text
+    assert "linux /boot/amd64/vmlinuz " in text
+    assert "initrd /boot/amd64/base.img /boot/amd64/product.img /boot/site.img" in text
+    carrying = grub.menu(site.SiteLayer(), payload=True)
+    assert "/boot/amd64/product.img /boot/payload.img /boot/site.img" in carrying
 
 
 def test_modules_that_are_needed_by_kept_ones_stay() -> None:

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from inventory.errors import RefusedError
-from roles import access, pki
-from roles.secrets import SecretsBundle
+from roles import access, authorities, pki
+from roles.secrets import Accepted, SecretsBundle
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -49,8 +49,8 @@ def test_a_job_s_identity_lives_an_hour(bundle: SecretsBundle) -> None:
     signed_by(made.crt, bundle.os.crt)
     assert made.ca == bundle.os.crt
     assert certificate.subject.rfc4514_string() == "O=os:admin"
-    assert certificate.not_valid_after_utc == NOW + timedelta(hours=1)
     assert certificate.not_valid_before_utc == NOW - timedelta(minutes=5)
+    assert certificate.not_valid_after_utc - certificate.not_valid_before_utc == timedelta(hours=1)
     assert made.key.startswith("-----BEGIN ED25519 PRIVATE KEY-----")
     assert "PRIVATE" not in repr(made)
 
@@ -73,9 +73,28 @@ def test_openssl_takes_the_identity(bundle: SecretsBundle, tmp_path: Path) -> No
     context.load_cert_chain(file)  # raises if key and certificate do not belong together
 
 
-def test_longer_than_an_hour_is_refused(bundle: SecretsBundle) -> None:
+@pytest.mark.parametrize("minutes", [5, 61, 120])
+def test_longer_than_an_hour_is_refused(bundle: SecretsBundle, minutes: int) -> None:
     with pytest.raises(RefusedError, match="an hour at most"):
-        access.mint_identity(bundle, now=NOW, random_bytes=os.urandom, lifetime=timedelta(hours=2))
+        access.mint_identity(bundle, now=NOW, random_bytes=os.urandom, lifetime=timedelta(minutes=minutes))
+
+
+def test_in_a_rotation_both_authorities_are_trusted(bundle: SecretsBundle) -> None:
+    """By us, by talosctl and by kubectl; what we show is signed by the one that issues."""
+    both = authorities.with_accepted(bundle, Accepted(os=(bundle.etcd.crt,), k8s=(bundle.os.crt,)))
+    made = access.mint_identity(both, now=NOW, random_bytes=os.urandom)
+    signed_by(made.crt, bundle.os.crt)
+    assert made.ca == bundle.os.crt + bundle.etcd.crt
+    ssl.create_default_context(cadata=made.ca)
+    text = access.talosconfig(both, "kn", ["10.0.0.5"], now=NOW, random_bytes=os.urandom)
+    assert decoded(yaml.safe_load(text)["contexts"]["kn"]["ca"]) == bundle.os.crt + bundle.etcd.crt
+    text = access.kubeconfig(both, "kn", "https://10.0.0.5:6443", now=NOW, random_bytes=os.urandom)
+    cluster = yaml.safe_load(text)["clusters"][0]["cluster"]
+    assert decoded(cluster["certificate-authority-data"]) == bundle.k8s.crt + bundle.os.crt
+
+
+def decoded(text: str) -> str:
+    return base64.b64decode(text).decode()
 
 
 @pytest.mark.parametrize("roles", [(), ("os:root",)])

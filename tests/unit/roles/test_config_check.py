@@ -2,7 +2,8 @@
 
 import pytest
 
-from roles.config_check import KINDS, problems
+from roles.config_check import problems
+from roles.config_known import kinds
 from roles.talos_version import CONTRACTS
 from tests.contract.talos import matrix
 
@@ -18,7 +19,7 @@ def test_what_we_render_is_fine(minor: str, role: str) -> None:
     ("old", "new", "what"),
     [
         ("version: v1alpha1", "version: v2", "version: v1alpha1"),
-        ("machine:", "nonsense: 1\nmachine:", "unknown key nonsense"),
+        ("machine:", "nonsense: 1\nmachine:", "nonsense: Talos 1.12 knows no such key"),
         ("type: worker", "type: cow", "neither controlplane nor worker"),
         ("type: worker", "type: controlplane", "machine.ca.key is missing"),
         ("key: ''", "key: abc", "must hold no key"),
@@ -28,6 +29,15 @@ def test_what_we_render_is_fine(minor: str, role: str) -> None:
         ("apiVersion: v1alpha1", "apiVersion: v1", "apiVersion: v1alpha1"),
         ("disk: /dev", "dusk: /dev", "names no disk"),
         ("version:", "- version:", "not YAML"),
+        (
+            "kubelet:",
+            "kubelett: {}\n    kubelet:",
+            "machine.kubelett: Talos 1.12 knows no such key; did you mean kubelet?",
+        ),
+        ("extraConfig:", "extraConfigg: {}\n        extraConfig:", "machine.kubelet.extraConfigg: Talos"),
+        ("hostDNS:", "hostDns: {}\n        hostDNS:", "did you mean hostDNS?"),
+        ("hostname:", "hostnam: x\nhostname:", "HostnameConfig.hostnam: Talos 1.12 knows no such key"),
+        ("registries:", "registres: {}\n        registries:", "cluster.discovery.registres"),
     ],
 )
 def test_what_is_wrong_is_said(old: str, new: str, what: str) -> None:
@@ -54,4 +64,24 @@ def test_every_kind_that_we_render_is_in_the_table() -> None:
         "VLANConfig",
         "Layer2VIPConfig",
         "EnvironmentConfig",
-    } <= KINDS.keys()
+    } <= kinds().keys()
+
+
+def test_a_key_of_another_minor_says_which() -> None:
+    good = matrix.render("1.8", "worker")
+    newer = good.replace("machine:\n", "machine:\n    baseRuntimeSpecOverrides: {}\n", 1)
+    said = "machine.baseRuntimeSpecOverrides: Talos 1.8 knows no such key; it came with Talos 1.9"
+    assert problems(newer, CONTRACTS["1.8"]) == [said]
+
+
+def test_below_a_value_that_may_be_anything_every_key_is_good() -> None:
+    good = matrix.render("1.13", "worker")
+    free = good.replace("extraConfig:\n", "extraConfig:\n            nonsense: {deeper: 1}\n", 1)
+    assert free != good
+    assert problems(free, CONTRACTS["1.13"]) == []
+
+
+def test_a_key_is_not_repeated_at_length() -> None:
+    """It may be a secret that was pasted into the wrong place."""
+    [said] = problems(matrix.render("1.13", "worker") + "k" * 500 + ": 1\n", CONTRACTS["1.13"])
+    assert len(said) < 160

@@ -15,9 +15,10 @@ from facts.hardware import load_profiles
 from facts.machine_model import Hardware, HardwareCpu
 from inventory.errors import OperatorError, RefusedError
 from inventory.fleet import Cluster, Disk, Image, Node
-from roles import disks, machineconfig, schematic
+from roles import disks, features, machineconfig, schematic
 from roles.machineconfig import Rendered
 from roles.secrets import SecretsBundle, b64
+from tests.contract.talos import matrix
 
 Render = Callable[..., Rendered]
 
@@ -202,7 +203,6 @@ def test_kernel_and_kubelet_settings(render: Render) -> None:
     }
     machine = main(render("worker", settings=settings, profile=profile))["machine"]
     assert machine["sysctls"]["vm.max_map_count"] == "262144"
-    assert machine["sysctls"]["net.core.bpf_jit_harden"] == "1"
     assert (machine["sysctls"]["net.a"], machine["sysctls"]["net.b"]) == ("1", "mine")
     modules = {module["name"]: module.get("parameters") for module in machine["kernel"]["modules"]}
     assert list(modules)[:2] == ["i40e", "nvidia"]
@@ -210,6 +210,24 @@ def test_kernel_and_kubelet_settings(render: Render) -> None:
     assert machine["nodeLabels"] == {"rack": "a1"}
     assert machine["nodeTaints"] == {"gpu": "yes:NoSchedule"}
     assert machine["kubelet"]["extraMounts"][0]["destination"] == "/var/lib/longhorn"
+
+
+@pytest.mark.parametrize(
+    ("minor", "softened"), [("1.8", True), ("1.12", True), ("1.13", False), ("1.14", False)]
+)
+@pytest.mark.parametrize(
+    ("said", "branch"), [(True, "production"), ("production", "production"), ("lts", "lts"), (False, "")]
+)
+def test_nvidia_by_branch_and_by_minor(minor: str, softened: bool, said: Any, branch: str) -> None:
+    """The driver's branch is in the names of the extensions; only older minors need a softer JIT."""
+    text = matrix.render(minor, "worker", more={"nvidia": said})
+    assert ("net.core.bpf_jit_harden" in text) is (softened and bool(branch))
+    assert ("nvidia_modeset" in text) is bool(branch)
+    names = [
+        f"siderolabs/nvidia-{part}-{branch}" for part in ("open-gpu-kernel-modules", "container-toolkit")
+    ]
+    assert list(features.extensions({"nvidia": said})) == (names if branch else [])
+    assert schematic.predict(tuple(names if branch else ()), ("talos.config=metal-iso",)).id in text
 
 
 def test_the_cluster_s_network(render: Render) -> None:

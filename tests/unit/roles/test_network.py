@@ -1,5 +1,6 @@
 """Interfaces from settings, in the form of each Talos minor."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -87,3 +88,22 @@ def test_without_kube_proxy() -> None:
     [main, *_] = documents("1.13", "controlplane", "dhcp", "apart")
     assert main["cluster"]["proxy"]["disabled"] is True
     assert main["cluster"]["network"]["cni"] == {"name": "none"}
+
+
+@pytest.mark.parametrize("minor", ["1.8", "1.11", "1.12", "1.14"])
+def test_a_registry_with_an_authority_of_its_own(minor: str) -> None:
+    pem = matrix.MUCH["registryCAs"]["m.example:5000"]
+    main, *others = documents(minor, "worker", "dhcp", "much")
+    if CONTRACTS[minor].network_documents:
+        (found,) = [each for each in others if each["kind"] == "RegistryTLSConfig"]
+        assert (found["name"], found["ca"]) == ("m.example:5000", pem)
+    else:
+        tls = main["machine"]["registries"]["config"]["m.example:5000"]["tls"]
+        assert base64.b64decode(tls["ca"]).decode() == pem
+
+
+def test_a_certificate_of_a_registry_that_is_none() -> None:
+    broken = matrix.MUCH["registryCAs"]["m.example:5000"].replace("MII", "AAA", 1)
+    with pytest.raises(OperatorError, match="not a certificate") as caught:
+        matrix.render("1.13", "worker", more={"registryCAs": {"m.example": broken}})
+    assert caught.value.where == "node kn-1: settings.registryCAs: m.example"

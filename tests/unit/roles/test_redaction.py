@@ -138,3 +138,27 @@ def test_of_a_long_text_the_hash_is_shown() -> None:
     assert len(shown) < 1000
     assert hashlib.sha256(new.encode()).hexdigest() in shown
     assert redaction.diff(texts[0], texts[0]) == ""
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        {"machine": {"token": "hidden"}},
+        {"op": "replace", "path": "/machine/token", "value": "hidden"},
+        {"op": "add", "path": "/machine/ca", "value": {"key": "hidden"}},
+        {"op": "add", "path": "/cluster/secrets/-", "value": "hidden"},
+        {"op": "add", "path": "/machine/env/x~1API_TOKEN", "value": "hidden"},
+        {"op": "test", "path": "/machine/env", "value": {"API_TOKEN": "hidden"}},
+        {"apiVersion": "v1alpha1", "kind": "X", "token": "hidden"},
+    ],
+)
+def test_a_patch_is_shown_without_its_secrets(patch: dict[str, object]) -> None:
+    shown = redaction.redact_patch(patch)
+    assert "hidden" not in shown
+    assert redaction.HIDDEN in shown
+    assert yaml.safe_load(shown).keys() == patch.keys()
+
+
+def test_what_is_no_secret_in_a_patch_is_shown() -> None:
+    patch = {"op": "replace", "path": "/machine/sysctls/vm.swappiness", "value": "10"}
+    assert yaml.safe_load(redaction.redact_patch(patch)) == patch

@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.errors import FleetError, OperatorError
-from roles import pki, secrets
-from roles.secrets import SecretsBundle
+from roles import authorities, pki, secrets
+from roles.secrets import Accepted, SecretsBundle
+from roles.yaml_text import dump
+from tests.contract.talos import matrix
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -88,6 +91,63 @@ def test_the_official_file_survives_a_round_trip(bundle: SecretsBundle, role_fix
     assert yaml.safe_load(secrets.to_yaml(bundle)) == yaml.safe_load(
         (role_fixtures / "bundle.yaml").read_text()
     )
+
+
+def test_further_authorities_survive_a_round_trip(bundle: SecretsBundle) -> None:
+    made = authorities.with_accepted(
+        bundle, Accepted(os=(bundle.etcd.crt,), k8s=(bundle.os.crt, bundle.etcd.crt))
+    )
+    text = secrets.to_yaml(made)
+    assert set(yaml.safe_load(text)["acceptedcas"]) == {"os", "k8s"}
+    assert secrets.from_yaml(text) == made
+    assert secrets.from_yaml(text, check=False) == made
+    assert "acceptedcas" not in secrets.to_yaml(bundle)
+    assert authorities.same_but_accepted(made, bundle)
+    assert made != bundle
+
+
+def test_what_issues_is_not_accepted_twice(bundle: SecretsBundle) -> None:
+    twice = Accepted(os=(bundle.os.crt, bundle.etcd.crt, bundle.etcd.crt), k8s=(bundle.k8s.crt,))
+    assert authorities.with_accepted(bundle, twice).accepted == Accepted(os=(pki.normal(bundle.etcd.crt),))
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        ("abc", "acceptedcas.os is not a list of texts"),
+        ([1], "acceptedcas.os is not a list of texts"),
+        (["%"], "acceptedcas.os is not base64 of PEM text"),
+        (["YWJj"], "not a certificate"),
+    ],
+)
+def test_further_authorities_are_checked(bundle: SecretsBundle, value: object, what: str) -> None:
+    data = yaml.safe_load(secrets.to_yaml(bundle)) | {"acceptedcas": {"os": value}}
+    with pytest.raises(OperatorError, match=what) as caught:
+        secrets.from_yaml(dump(data), "f.yaml")
+    assert "f.yaml" in str(caught.value.where)
+
+
+@pytest.mark.parametrize("minor", ["1.8", "1.13", "1.14"])
+@pytest.mark.parametrize("role", ["controlplane", "worker"])
+def test_what_a_configuration_accepts_is_read_from_it(minor: str, role: str) -> None:
+    rotating = matrix.rotating()
+    found = authorities.accepted_in(matrix.render(minor, role, of=rotating))
+    assert authorities.with_accepted(matrix.bundle(), found).accepted == (
+        rotating.accepted
+        if (minor, role) == ("1.14", "controlplane")
+        else replace(rotating.accepted, k8s_aggregator=())
+    )
+    assert authorities.with_accepted(
+        matrix.bundle(), authorities.accepted_in(matrix.render(minor, role))
+    ) == (matrix.bundle())
+
+
+def test_a_configuration_that_is_none_is_told_without_a_quote() -> None:
+    for text in ("secret: [", "machine: {acceptedCAs: [{crt: secret}]}"):
+        with pytest.raises(OperatorError) as caught:
+            authorities.accepted_in(text, "node n")
+        assert "secret" not in str(caught.value)
+    assert authorities.accepted_in("") == Accepted()
 
 
 def test_an_old_cluster_has_aescbc_instead(role_fixtures: Path) -> None:

@@ -81,6 +81,10 @@ def test_a_pin_is_replaced_only_when_told(store: Store) -> None:
     store.pin("n1", address="127.0.0.2", host_key=KEY_A, actor="a", reason="r")
     with pytest.raises(RefusedError, match="pinned already"):
         store.pin("n1", address="127.0.0.2", host_key=KEY_B, actor="a", reason="r")
+    way = {"address": "127.0.0.2", "port": 2222, "jump": "ops@gw"}
+    store.pin("n1", **way, host_key=KEY_A, actor="a", reason="moved", replace=True)
+    with pytest.raises(RefusedError, match=r"at 127\.0\.0\.2:2222 through ops@gw\)"):
+        store.pin("n1", address="127.0.0.2", host_key=KEY_B, actor="a", reason="r")
     put(store, NodeState.PREPARED)
     store.pin("n1", address="127.0.0.2", host_key=KEY_B, actor="a", reason="new board", replace=True)
     node = store.node("n1")

@@ -95,13 +95,27 @@ def test_reading_is_light(engine: Store) -> None:
     code = (
         "import sys; from controller.store.home import Home; from controller.store import StoreQueries;"
         "from pathlib import Path; q = StoreQueries(Home(Path(sys.argv[1]))); q.nodes(); q.engine();"
-        "heavy = {'sqlite_utils', 'pydantic', 'asyncssh', 'nacl', 'asyncio', 'rfc8785', 'platformdirs', 'mnemonic'};"
+        "heavy = {'sqlite_utils', 'pydantic', 'asyncssh', 'nacl', 'asyncio', 'rfc8785', 'platformdirs', 'mnemonic', 'inventory.calendar'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(engine.home.root)], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_opening_a_store_does_not_load_the_calendar(engine: Store) -> None:
+    """Most commands open it, few ask about windows."""
+    code = (
+        "import sys; from controller.store.home import Home; from controller.store import Store;"
+        "from datetime import UTC, datetime; from pathlib import Path; home = Home(Path(sys.argv[1]));"
+        "store = Store.open(home, now=lambda: datetime.now(UTC), new_id=str, write=False);"
+        "store.nodes(); store.close(); print('inventory.calendar' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(engine.home.root)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
 
 
 def test_a_store_of_a_newer_program_is_not_shown_half_right(engine: Store) -> None:

@@ -1,11 +1,16 @@
 """The page in a real browser: light and dark, desk and phone, live, and with hostile texts."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from tests.unit.web.test_pages import PAGES
+
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.xdist_group("browser")]
 
+SCREENS = Path(__file__).parents[3] / "artifacts" / "screens"
+GRAVE = ("serious", "critical")
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 ARGUMENTS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-dev-shm-usage"]
 
@@ -25,6 +30,7 @@ async def opened(browser, url, *, size=DESK, scheme="light", script=True):
     context = await browser.new_context(
         viewport=size, color_scheme=scheme, java_script_enabled=script, reduced_motion="reduce"
     )
+    await context.add_cookies([{"name": url.cookie[0], "value": url.cookie[1], "url": str(url)}])
     page = await context.new_page()
     complaints = []
     page.on(
@@ -64,15 +70,141 @@ CONTRAST = """() => {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_pages_fit_and_can_be_read(served, browser, scheme):
+async def test_pages_fit_and_can_be_read(served, browser, scheme, full):
     page, complaints = await opened(browser, served, scheme=scheme)
-    for path in ("/", "/nodes/berlin-cp-1", "/events"):
+    for path in PAGES:
         await page.goto(served + path, wait_until="domcontentloaded")
-        await page.wait_for_selector("#live[data-state=on]")
         for size in (DESK, PHONE):
             await page.set_viewport_size(size)
             assert not await too_wide(page), (path, size)
             assert await page.evaluate(CONTRAST) == [], (path, size)
+            await keep(page, f"{path.strip('/').replace('/', '-') or 'fleet'}-{scheme}-{size['width']}")
+    assert complaints == []
+    await page.context.close()
+
+
+async def keep(page, name):
+    """A picture to look at: `artifacts/screens`."""
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    await page.screenshot(path=SCREENS / f"{name}.png", full_page=True)
+
+
+async def test_nothing_serious_for_those_who_see_or_move_less(served, browser, full):
+    """axe-core's rules for WCAG 2.2 A and AA, on every page and on those before the login."""
+    from axe_playwright_python.async_playwright import Axe
+
+    page, _ = await opened(browser, served, size=PHONE)
+    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+    for path in (*PAGES, "/nowhere", "/enter"):
+        await page.goto(served + path, wait_until="domcontentloaded")
+        found = (await Axe().run(page, options=rules)).response["violations"]
+        serious = [(each["id"], each["nodes"][0]["html"][:200]) for each in found if each["impact"] in GRAVE]
+        assert serious == [], path
+    await page.context.clear_cookies()
+    await page.goto(served + "/login", wait_until="domcontentloaded")
+    found = (await Axe().run(page, options=rules)).response["violations"]
+    assert [each["id"] for each in found if each["impact"] in GRAVE] == []
+    await page.context.close()
+
+
+async def test_a_link_from_the_terminal_logs_in(served, browser, access):
+    """The code is behind the "#": it is in no request line and no history entry afterwards."""
+    from controller.app.people_admin import new_code
+
+    code = access._writing.run(lambda s: new_code(s, "local", actor="local:ada"))
+    context = await browser.new_context()
+    page = await context.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.goto(f"{served}/enter#{code}")
+    await page.wait_for_selector("#summary")
+    assert "local" in await page.locator(".leave").inner_text()
+    assert not [url for url in asked if code in url.split("#")[0]]
+    await page.go_back()
+    assert code not in page.url
+    await page.goto(f"{served}/enter#{code}")  # the same link again, in the same browser
+    await page.wait_for_selector("#summary")
+    await context.close()
+
+
+async def test_freezing_with_a_thumb_and_without_a_script(served, browser, windows, opened_services):
+    context = await browser.new_context(viewport=PHONE, java_script_enabled=False)
+    await context.add_cookies([{"name": served.cookie[0], "value": served.cookie[1], "url": str(served)}])
+    page = await context.new_page()
+    await page.goto(f"{served}/calendar")
+    await page.fill("#freeze-reason", "audit week <b>now</b>")
+    button = page.get_by_role("button", name="Freeze", exact=True)
+    assert (await button.bounding_box())["height"] >= 44
+    await button.click()
+    assert "nothing new starts" in await page.locator(".said").inner_text()
+    assert "audit week <b>now</b>" in await page.locator("#calendar-now").inner_text()
+    with opened_services() as services:
+        assert [each.actor for each in services.store.freezes()] == ["user:anna"]
+    await context.close()
+
+
+async def test_the_main_jobs_by_keyboard_alone(served, browser, windows):
+    """Log in, search with "/", open a node, and freeze a site; no mouse."""
+    from tests.unit.web.conftest import PASSWORD
+
+    context = await browser.new_context(viewport=DESK)
+    page = await context.new_page()
+    await page.goto(f"{served}/login")
+    await page.focus("#name")
+    for text in ("anna", PASSWORD):
+        await page.keyboard.type(text)
+        await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector("#summary")
+    await page.keyboard.press("/")
+    await page.keyboard.type("berlin-w-1")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector(".hits")
+    for _ in range(30):
+        await page.keyboard.press("Tab")
+        if await page.evaluate("document.activeElement.textContent") == "berlin-w-1":
+            break
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector("#node")
+    assert "berlin-w-1" in await page.locator("h1").inner_text()
+    await page.goto(f"{served}/calendar")
+    await page.focus("#freeze-reason")
+    await page.keyboard.type("audit week")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector(".said")
+    await context.close()
+
+
+async def test_an_ended_session_is_said_and_not_shown_as_live(served, browser, queries, access):
+    page, _ = await opened(browser, served)
+    await page.wait_for_selector("#live[data-state=on]")
+    access.logout(served.cookie[1])
+    queries.change("berlin-cp-2", done=9_437_184)
+    await page.wait_for_selector("text=your session is over", timeout=30_000)
+    await page.context.close()
+
+
+async def test_hostile_texts_of_people_do_not_run(
+    served, browser, windows, payloads, access, opened_services
+):
+    """In reasons, notes and audit rows, which people write."""
+    from web.access.grants import Grant
+
+    with opened_services() as services:
+        for number, text in enumerate(payloads):
+            if len(text.split()) >= 1 and len(" ".join(text.split())) <= 80:
+                who = access._open("anna", "password", "x").principal
+                access.create_api_token(who, Grant.parse("viewer"), note=text, days=1)
+            if len(" ".join(text.split())) >= 8:
+                from controller.app.windows import freeze
+
+                freeze(services, reason=text[:400], actor=f"user:{number}")
+    page, complaints = await opened(browser, served, size=PHONE)
+    for path in ("/calendar", "/settings", "/audit", "/events"):
+        await page.goto(served + path, wait_until="domcontentloaded")
+        assert await page.evaluate("window.__hit") is None
+        assert await page.locator("main script, main img").count() == 0
+        assert not await too_wide(page), path
     assert complaints == []
     await page.context.close()
 

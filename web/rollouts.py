@@ -1,0 +1,203 @@
+"""Rollouts: which there are; and one: its waves, each node, why it waits, when it should be done.
+
+Every order is confirmed on a page of its own, which says what it does. The engine decides and carries out.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from web import fleet, present
+from web.access.grants import Level
+from web.access.guard import need, who
+from web.lists import Code, Column, Link, Seen, export, listing
+from web.orders_port import RolloutOrders
+from web.ports import Queries, RolloutView
+from web.rollout_orders import checked_reason, may_order, must_order, offered, order_of
+from web.wave_picture import STAGES, WAVE_BADGES, cluster_badge, draw_waves, steps
+
+EVENTS_SHOWN, CLUSTERS_SHOWN, MOST = 50, 60, 200
+NODES_SHOWN = 60  # of clusters that nobody asked for by name
+_OPEN = ("running", "failed", "checking")  # phases in which it matters how each node is
+_TONES = {"running": "busy", "paused": "warn", "stopped": "bad", "aborted": "idle", "succeeded": "good"}
+_BAD = frozenset({"failed", "needs-hands", "rolled-back", "rolling-back"})
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLine:
+    """A node of a rollout, as it is taken away in a list."""
+
+    cluster: Mapping[str, Any]
+    node: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A cluster as it is shown. `nodes` empty: it is a link to them."""
+
+    cluster: Mapping[str, Any]
+    badge: present.Badge
+    nodes: Sequence[Mapping[str, Any]]
+
+
+def make(orders: RolloutOrders, queries: Queries, clock: Callable[[], datetime]) -> Blueprint:
+    """The blueprint, bound to what it reads and orders."""
+    blueprint = Blueprint("rollouts", __name__, url_prefix="/rollouts")
+    _reading(blueprint, queries, clock)
+    _ordering(blueprint, orders, queries)
+    return blueprint
+
+
+def _reading(blueprint: Blueprint, queries: Queries, clock: Callable[[], datetime]) -> None:
+    @blueprint.get("")
+    @need(Level.VIEWER)
+    def page() -> ResponseReturnValue:
+        found = queries.rollouts(MOST)
+        saved = export(found, COLUMNS, "rollouts")
+        if saved is not None:
+            return saved
+        return render_template(
+            "rollouts.html", listing=listing(found, COLUMNS, command="cto rollout history")
+        )
+
+    @blueprint.get("/<rollout>")
+    @need(Level.VIEWER)
+    def one(rollout: str) -> ResponseReturnValue:
+        found = queries.rollout(rollout)
+        clusters = queries.rollout_clusters(found.id)
+        wave, cluster = request.args.get("wave", ""), request.args.get("cluster", "")
+        chosen = [c for c in clusters if wave in ("", str(c["wave"])) and cluster in ("", c["name"])]
+        saved = export([NodeLine(c, n) for c in chosen for n in c["nodes"]], NODES, f"rollout-{found.id}")
+        if saved is not None:
+            return saved
+        events = fleet.latest_events(queries, EVENTS_SHOWN, f"rollout/{found.id}")
+        return render_template(
+            "rollout.html",
+            rollout=found,
+            badge=badge(found),
+            engine=queries.engine(),
+            summary=found.summary,
+            done_at=done_at(found, clock()),
+            picture=draw_waves(found.summary.get("waves", ()), clusters),
+            wave_badges=WAVE_BADGES,
+            clusters=parts(chosen[:CLUSTERS_SHOWN], named=bool(cluster)),
+            left=max(0, len(chosen) - CLUSTERS_SHOWN),
+            wave=wave,
+            cluster=cluster,
+            stage_badge=stage_badge,
+            steps=steps,
+            way=len(STAGES) - 1,
+            events=list(reversed(events)),
+            ordered=request.args.get("ordered") == "yes",
+            may_act=may_order(found, queries),
+            offered=offered(found),
+        )
+
+
+def _ordering(blueprint: Blueprint, orders: RolloutOrders, queries: Queries) -> None:
+    @blueprint.get("/<rollout>/order")
+    @need(Level.OPERATOR)
+    def confirm(rollout: str) -> ResponseReturnValue:
+        found = queries.rollout(rollout)
+        must_order(found, queries)
+        verb, cluster, wave = (request.args.get(name, "")[:300] for name in ("verb", "cluster", "wave"))
+        clusters = queries.rollout_clusters(found.id)
+        order = order_of(verb, found, clusters, cluster=cluster, wave=_number(wave))
+        return render_template("rollout_order.html", rollout=found, badge=badge(found), order=order)
+
+    @blueprint.post("/<rollout>/order")
+    @need(Level.OPERATOR)
+    def order(rollout: str) -> ResponseReturnValue:
+        found = queries.rollout(rollout)
+        must_order(found, queries)
+        clusters, wave = queries.rollout_clusters(found.id), _number(_field("wave"))
+        wanted = order_of(_field("verb"), found, clusters, cluster=_field("cluster"), wave=wave)
+        orders.order(
+            found.id,
+            wanted.verb,
+            reason=checked_reason(_field("reason")),
+            actor=who().actor,
+            cluster=wanted.cluster,
+            wave=wanted.wave - 1,
+        )
+        return redirect(url_for("rollouts.one", rollout=found.id, ordered="yes"), 303)
+
+
+def parts(clusters: Sequence[Mapping[str, Any]], *, named: bool) -> list[Part]:
+    """With the nodes of those that are at work or failed, as long as the page stays small."""
+    found, room = [], NODES_SHOWN
+    for cluster in clusters:
+        nodes = cluster["nodes"]
+        if not named and (cluster["phase"] not in _OPEN or len(nodes) > room):
+            nodes = ()
+        found.append(Part(cluster, cluster_badge(cluster), nodes))
+        room -= len(nodes)
+    return found
+
+
+def badge(rollout: RolloutView) -> present.Badge:
+    """As it stands; what failed in it is not good, also when it is over."""
+    tone = _TONES.get(rollout.status, "unknown")
+    failed = rollout.summary.get("failed") or rollout.summary.get("hands")
+    if failed and tone in ("good", "busy"):
+        return present.Badge("warn", f"{rollout.status}, not everywhere")
+    return present.Badge(tone, rollout.status + (f", {rollout.ordered} ordered" if rollout.ordered else ""))
+
+
+def stage_badge(stage: str) -> present.Badge:
+    if stage in _BAD:
+        return present.Badge("bad" if stage != "rolled-back" else "warn", stage)
+    tones = {"committed": "good", "planned": "idle", "cancelled": "idle"}
+    return present.Badge(tones.get(stage, "busy"), stage)
+
+
+def done_at(rollout: RolloutView, now: datetime) -> str:
+    """When it should be done if nothing stood in its way; empty if that can't be told."""
+    left = rollout.summary.get("seconds_left", 0)
+    if rollout.over or rollout.status != "running" or not left or left > timedelta(days=365).total_seconds():
+        return ""
+    return (now + timedelta(seconds=left)).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _target(rollout: RolloutView) -> str:
+    wanted: Mapping[str, str] = rollout.facts.get("target", {})
+    return ", ".join(f"{name} {version}" for name, version in wanted.items())
+
+
+def _done(rollout: RolloutView) -> str:
+    return f"{rollout.summary.get('nodes_done', 0)} of {rollout.summary.get('nodes', 0)}"
+
+
+COLUMNS: list[Column[RolloutView]] = [
+    Column("id", "Rollout", lambda r: Link(r.id, url_for("rollouts.one", rollout=r.id))),
+    Column("status", "Status", badge, True),
+    Column("target", "To", _target, True),
+    Column("done", "Nodes done", _done),
+    Column("by", "By", lambda r: r.actor, True),
+    Column("reason", "Why", lambda r: r.reason),
+    Column("created", "Begun", lambda r: Seen(r.created_at, stale=False), order=lambda r: r.created_at),
+]
+NODES: Sequence[Column[NodeLine]] = [
+    Column("node", "Node", lambda n: n.node["name"]),
+    Column("cluster", "Cluster", lambda n: n.cluster["name"]),
+    Column("site", "Site", lambda n: n.cluster["site"]),
+    Column("wave", "Wave", lambda n: n.cluster["wave"]),
+    Column("stage", "Stage", lambda n: n.node["stage"]),
+    Column("talos", "Talos", lambda n: Code(n.node["talos"])),
+    Column("kubernetes", "Kubernetes", lambda n: Code(n.node["kubernetes"])),
+    Column("attempt", "Attempt", lambda n: n.node["attempt"]),
+    Column("why", "Why", lambda n: n.node["reason"] or n.node["waits"] or n.cluster["waits"]),
+]
+
+
+def _number(text: str) -> int:
+    """A wave's number from 1; 0 for none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
+
+
+def _field(name: str) -> str:
+    return request.form.get(name, "").strip()[:300]
