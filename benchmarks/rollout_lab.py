@@ -210,10 +210,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rollout_lab", description=__doc__)
     parser.add_argument("--sites", type=int, default=10)
     parser.add_argument("--nodes", type=int, default=10)
+    parser.add_argument("--only-killed", action="store_true", help="Only two hops under kills.")
     options = parser.parse_args()
     world = build(options.sites, options.nodes)
     try:
-        run(world, options.nodes)
+        if options.only_killed:
+            began = time.monotonic()
+            kills = killed_again_and_again(world, world.start(VERSIONS[2], VERSIONS[1]), seed=1)
+            report(world, f"Two hops, the controller killed {kills} times", time.monotonic() - began)
+            print(world.ok("audit", "verify"))
+        else:
+            run(world, options.nodes)
     finally:
         world.cto("lab", "down")
     return 0

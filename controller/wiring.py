@@ -3,7 +3,6 @@
 Decides nothing; every part is made at its first use.
 """
 
-import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
@@ -12,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.store import Home, Store
+from controller.store import Home
 
 if TYPE_CHECKING:  # heavy: imported where used
     from controller.app.enrollment.ports import EnrollmentNetwork
@@ -21,7 +20,7 @@ if TYPE_CHECKING:  # heavy: imported where used
     from controller.app.ports import Clock, Discovery, Images, KubeApi, Manifests, Runner, Ssh, TalosApi
     from controller.app.registry_port import Registries
     from controller.app.writing import Writing
-    from controller.store import StoreQueries
+    from controller.store import Store, StoreQueries
     from roles.secrets import SecretsBundle
     from web.backend import Backend
 
@@ -52,7 +51,9 @@ class Wiring:
         return synchronized
 
     @cached_property
-    def store(self) -> Store:
+    def store(self) -> "Store":
+        from controller.store import Store
+
         return Store.open(self.home, now=self.clock.now, new_id=self.new_id)
 
     @cached_property
@@ -207,4 +208,6 @@ async def on_loop(wiring: Wiring) -> AsyncIterator[Wiring]:
     try:
         yield wiring
     finally:
+        import asyncio
+
         await asyncio.shield(wiring.aclose())

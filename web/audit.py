@@ -1,14 +1,12 @@
 """The audit log: search it, see whether its chain is whole, take it away. Reads only."""
 
-from collections.abc import Sequence
-
-from flask import Blueprint, Response, jsonify, render_template, request
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from web.access.grants import Level
 from web.access.guard import need
-from web.lists import to_csv
-from web.ports import AuditView, Records
+from web.lists import attachment, wanted_format
+from web.ports import Records
 
 SHOWN, EXPORTED = 100, 100_000
 _HEAD = ("seq", "at", "actor", "action", "object", "before", "after", "reason", "run", "epoch", "hash")
@@ -24,9 +22,9 @@ def make(records: Records) -> Blueprint:
         search = request.args.get("q", "").strip()[:200]
         before = request.args.get("before", "")
         start = int(before) if before.isascii() and before.isdecimal() and len(before) < 16 else 0
-        wanted = request.args.get("format", "")
-        if wanted in ("csv", "json"):
-            return _saved(records.audit(search=search, limit=EXPORTED), wanted)
+        if wanted_format():
+            everything = records.audit(search=search, limit=EXPORTED)
+            return attachment(_HEAD, [[str(getattr(r, name)) for name in _HEAD] for r in everything], "audit")
         rows = records.audit(search=search, before=start, limit=SHOWN + 1)
         check = records.audit_check() if request.args.get("check") else None
         return render_template(
@@ -39,13 +37,3 @@ def make(records: Records) -> Blueprint:
         )
 
     return blueprint
-
-
-def _saved(rows: Sequence[AuditView], wanted: str) -> Response:
-    found = [[str(getattr(row, name)) for name in _HEAD] for row in rows]
-    if wanted == "json":
-        answer = jsonify([dict(zip(_HEAD, row, strict=True)) for row in found])
-    else:
-        answer = Response(to_csv(_HEAD, found), mimetype="text/csv")
-    answer.headers["Content-Disposition"] = f'attachment; filename="audit.{wanted}"'
-    return answer

@@ -20,7 +20,7 @@ from web.calendar_rules import last_day, site_of_override, visible
 from web.lists import Column, export
 from web.ports import Queries
 
-DAYS, MOST_DAYS, MOST_SITES = 14, 62, 25
+DAYS, MOST_DAYS, MOST_SITES, MOST_CHOSEN = 14, 62, 25, 500
 SAID = {
     "frozen": "Frozen: what is under way is finished; nothing new starts.",
     "lifted": "The freeze is lifted.",
@@ -80,9 +80,11 @@ def _orders(blueprint: Blueprint, calendar: Calendar, queries: Queries) -> None:
     @blueprint.post("/freeze")
     @need(Level.OPERATOR)
     def freeze() -> ResponseReturnValue:
-        site = _field("site")
-        may_at(Level.OPERATOR, site, queries)
-        calendar.freeze(site=site, reason=_field("reason"), until=_field("until"), actor=who().actor)
+        sites = chosen_sites()
+        for site in sites:
+            may_at(Level.OPERATOR, site, queries)
+        for site in sites:
+            calendar.freeze(site=site, reason=_field("reason"), until=_field("until"), actor=who().actor)
         return _back("frozen")
 
     @blueprint.post("/unfreeze")
@@ -130,6 +132,14 @@ COLUMNS: list[Column[WindowEntry]] = [
     Column("status", "Status", lambda e: e.status, True),
     Column("why", "Why", lambda e: e.why),
 ]
+
+
+def chosen_sites() -> list[str]:
+    """Those that were ticked; only "" if everything was."""
+    sites = list(dict.fromkeys(request.form.getlist("site")))[:MOST_CHOSEN]
+    if not sites:
+        raise OperatorError("no site was chosen", fix="tick the sites, or every site")
+    return [""] if "" in sites else sites
 
 
 def _by_day(entries: Sequence[WindowEntry], dates: Sequence[date]) -> list[Sequence[WindowEntry]]:

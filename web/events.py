@@ -3,16 +3,17 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from flask import Blueprint, Response, jsonify, render_template, request
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from web import fleet
 from web.access.grants import Level
 from web.access.guard import need
-from web.lists import to_csv
-from web.ports import EventView, Queries
+from web.lists import attachment, wanted_format
+from web.ports import Queries
 
 SHOWN = 200
+_HEAD = ("id", "at", "kind", "subject", "message")
 
 
 def make(queries: Queries, _clock: Callable[[], datetime]) -> Blueprint:
@@ -31,9 +32,8 @@ def make(queries: Queries, _clock: Callable[[], datetime]) -> Blueprint:
             after = max(0, before - 1 - SHOWN)
             found = [e for e in queries.events(after, SHOWN) if e.id < before]
         events = list(reversed(found))
-        saved = _export(events)
-        if saved is not None:
-            return saved
+        if wanted_format():
+            return attachment(_HEAD, [[str(getattr(e, name)) for name in _HEAD] for e in events], "events")
         older = before - SHOWN if not subject and before > SHOWN + 1 else 0
         return render_template(
             "events.html", events=events, subject=subject, older=older, newest=before > last
@@ -44,17 +44,3 @@ def make(queries: Queries, _clock: Callable[[], datetime]) -> Blueprint:
 
 def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0
-
-
-def _export(events: list[EventView]) -> Response | None:
-    wanted = request.args.get("format", "")
-    if wanted not in ("csv", "json"):
-        return None
-    head = ["id", "at", "kind", "subject", "message"]
-    rows = [[str(getattr(event, name)) for name in head] for event in events]
-    if wanted == "json":
-        answer = jsonify([dict(zip(head, row, strict=True)) for row in rows])
-    else:
-        answer = Response(to_csv(head, rows), mimetype="text/csv")
-    answer.headers["Content-Disposition"] = f'attachment; filename="events.{wanted}"'
-    return answer

@@ -153,17 +153,28 @@ def _options(items: Sequence[T], columns: Sequence[Column[T]]) -> dict[str, list
     }
 
 
+def wanted_format() -> str:
+    """Says csv or json if the URL asks for a file, nothing if it asks for the page."""
+    asked = request.args.get("format", "")
+    return asked if asked in ("csv", "json") else ""
+
+
 def export(items: Sequence[T], columns: Sequence[Column[T]], name: str) -> Response | None:
-    """The whole list as the URL filters and sorts it, if it asks for `format=csv` or `format=json`."""
-    wanted = request.args.get("format", "")
-    if wanted not in ("csv", "json"):
+    """The whole list as the URL filters and sorts it, if it asks for a file."""
+    if not wanted_format():
         return None
     everything = listing(items, columns, per_page=MOST_EXPORTED)
     rows = [[column.text(item) for column in columns] for item in everything.rows]
+    return attachment([column.key for column in columns], rows, name)
+
+
+def attachment(head: Sequence[str], rows: Sequence[Sequence[str]], name: str) -> Response:
+    """A file in the format that the URL asks for."""
+    wanted = wanted_format()
     if wanted == "json":
-        answer = jsonify([dict(zip([c.key for c in columns], row, strict=True)) for row in rows])
+        answer = jsonify([dict(zip(head, row, strict=True)) for row in rows])
     else:
-        answer = Response(to_csv([c.key for c in columns], rows), mimetype="text/csv")
+        answer = Response(to_csv(head, rows), mimetype="text/csv")
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}.{wanted}"'
     return answer
 

@@ -20,7 +20,7 @@ from web.ports import Queries, RolloutView
 from web.rollout_orders import checked_reason, may_order, must_order, offered, order_of
 from web.wave_picture import STAGES, WAVE_BADGES, cluster_badge, draw_waves, steps
 
-EVENTS_SHOWN, CLUSTERS_SHOWN, MOST = 50, 60, 200
+EVENTS_SHOWN, CLUSTERS_SHOWN, MOST = 50, 40, 200
 NODES_SHOWN = 60  # of clusters that nobody asked for by name
 _OPEN = ("running", "failed", "checking")  # phases in which it matters how each node is
 _TONES = {"running": "busy", "paused": "warn", "stopped": "bad", "aborted": "idle", "succeeded": "good"}
@@ -84,7 +84,7 @@ def _reading(blueprint: Blueprint, queries: Queries, clock: Callable[[], datetim
             done_at=done_at(found, clock()),
             picture=draw_waves(found.summary.get("waves", ()), clusters),
             wave_badges=WAVE_BADGES,
-            clusters=parts(chosen[:CLUSTERS_SHOWN], named=bool(cluster)),
+            clusters=parts(chosen[:CLUSTERS_SHOWN], named=bool(cluster), wave=bool(wave)),
             left=max(0, len(chosen) - CLUSTERS_SHOWN),
             wave=wave,
             cluster=cluster,
@@ -127,12 +127,14 @@ def _ordering(blueprint: Blueprint, orders: RolloutOrders, queries: Queries) -> 
         return redirect(url_for("rollouts.one", rollout=found.id, ordered="yes"), 303)
 
 
-def parts(clusters: Sequence[Mapping[str, Any]], *, named: bool) -> list[Part]:
-    """With the nodes of those that are at work or failed, as long as the page stays small."""
+def parts(clusters: Sequence[Mapping[str, Any]], *, named: bool, wave: bool) -> list[Part]:
+    """With all nodes of a cluster that was asked for by name. Else, as long as the page stays small, with
+    those of clusters that are at work or failed, or of any in a wave that was asked for.
+    """
     found, room = [], NODES_SHOWN
     for cluster in clusters:
         nodes = cluster["nodes"]
-        if not named and (cluster["phase"] not in _OPEN or len(nodes) > room):
+        if not named and (len(nodes) > room or not (wave or cluster["phase"] in _OPEN)):
             nodes = ()
         found.append(Part(cluster, cluster_badge(cluster), nodes))
         room -= len(nodes)

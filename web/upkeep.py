@@ -54,12 +54,12 @@ def make(upkeep: Upkeep, _clock: Callable[[], datetime]) -> Blueprint:
         shown = listing(found, COLUMNS, command="cto notify list")
         return render_template("notifications.html", listing=shown, troubled=troubled)
 
-    @blueprint.get("/licence")
+    @blueprint.get("/license")
     @need(Level.VIEWER, whole=True)
     def license_page() -> ResponseReturnValue:
         held = upkeep.license()
         return render_template(
-            "licence.html", held=held, badge=standing_badge(held), meters=meters(held), missing=not held.id
+            "license.html", held=held, badge=standing_badge(held), meters=meters(held), missing=not held.id
         )
 
     return blueprint

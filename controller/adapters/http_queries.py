@@ -1,13 +1,14 @@
 """`web.ports.Queries` over another controller's API: what `cto --server URL` reads through.
 
 The token comes from the environment and goes into a header only. A server without a well-known certificate
-is held to the fingerprint that it printed, before anything is sent. Orders nothing.
+is held to the fingerprint that it printed, before anything is sent. `http_orders` orders through it.
 """
 
 import hashlib
 import hmac
 import http.client
 import json
+import secrets
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -124,6 +125,9 @@ class HttpQueries:
         found: list[Mapping[str, Any]] = self._get(f"/rollouts/{_quoted(rollout)}/clusters")
         return found
 
+    def rollout_sites(self, rollout: str) -> Sequence[str]:
+        return sorted({each["site"] for each in self.rollout_clusters(rollout)})
+
     def enrollments(self, states: Sequence[str] = ()) -> Sequence[EnrollmentView]:
         found = [_view(EnrollmentView, each) for each in self._get("/enrollments")]
         return [each for each in found if not states or each.state in states]
@@ -162,8 +166,12 @@ class HttpQueries:
 
     def _get(self, path: str, **params: str | int) -> Any:
         query = urlencode({key: value for key, value in params.items() if value != ""})
+        return self.ask("GET", f"{path}{'?' if query else ''}{query}")
+
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """One request below the API's prefix. An order carries a key of its own, so that it is done once."""
         try:
-            return self._asked(f"{_PREFIX}{path}{'?' if query else ''}{query}")
+            return self._asked(method, f"{_PREFIX}{path}", body)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise TransportError(
@@ -172,15 +180,18 @@ class HttpQueries:
                 fix="check address and network",
             ) from error
 
-    def _asked(self, target: str) -> Any:
+    def _asked(self, method: str, target: str, body: Mapping[str, Any] | None) -> Any:
         connection = self._connected()
-        connection.request("GET", target, headers={"Authorization": f"Bearer {self._server.token}"})
+        headers = {"Authorization": f"Bearer {self._server.token}"}
+        if method != "GET":
+            headers |= {"Content-Type": "application/json", "Idempotency-Key": secrets.token_hex(16)}
+        connection.request(method, target, json.dumps(body) if body is not None else None, headers)
         answer = connection.getresponse()
-        body = answer.read(_MAX_ANSWER)
-        if answer.status != 200:
-            raise self._problem(answer.status, body)
+        told = answer.read(_MAX_ANSWER)
+        if not 200 <= answer.status < 300:
+            raise self._problem(answer.status, told)
         try:
-            return json.loads(body)
+            return json.loads(told)
         except ValueError:
             raise TransportError(
                 "the answer is not JSON", where=self._server.url, fix="is this a controller?"

@@ -123,8 +123,8 @@ class KubeWork:
         while True:
             asked = {**query, "limit": str(_PAGE), **({"continue": more} if more else {})}
             answer = await self._asked(kubeconfig, "GET", f"{path}?{urlencode(asked)}", None, host, port)
-            found += answer.get("items") or []
-            more = str((answer.get("metadata") or {}).get("continue") or "")
+            found += _rows(answer.get("items"))
+            more = str(_mapping(answer.get("metadata")).get("continue") or "")
             if not more:
                 return found
 
@@ -207,12 +207,16 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def _rows(value: Any) -> list[Mapping[str, Any]]:
+    return [_mapping(one) for one in value] if isinstance(value, list) else []
+
+
 def _true(conditions: Any, kind: str) -> bool:
-    found = conditions if isinstance(conditions, list) else ()
-    return any(_mapping(c).get("type") == kind and _mapping(c).get("status") == "True" for c in found)
+    return any(c.get("type") == kind and c.get("status") == "True" for c in _rows(conditions))
 
 
 def _node(item: Any) -> KubeNode:
+    item = _mapping(item)
     metadata, status = _mapping(item.get("metadata")), _mapping(item.get("status"))
     labels = _mapping(metadata.get("labels"))
     return KubeNode(
@@ -225,10 +229,10 @@ def _node(item: Any) -> KubeNode:
 
 
 def _pod(item: Any) -> Pod:
-    metadata, spec, status = (_mapping(item.get(part)) for part in ("metadata", "spec", "status"))
-    owners = [_mapping(one) for one in metadata.get("ownerReferences") or ()]
+    metadata, spec, status = (_mapping(_mapping(item).get(part)) for part in ("metadata", "spec", "status"))
+    owners = _rows(metadata.get("ownerReferences"))
     owner = next((str(one.get("kind", "")) for one in owners if one.get("controller")), "")
-    containers = [_mapping(one) for one in spec.get("containers") or ()]
+    containers = _rows(spec.get("containers"))
     return Pod(
         namespace=str(metadata.get("namespace", "")),
         name=str(metadata.get("name", "")),
@@ -243,11 +247,12 @@ def _pod(item: Any) -> Pod:
     )
 
 
-def _lease(item: Mapping[str, Any]) -> Lease:
+def _lease(item: Any) -> Lease:
+    item = _mapping(item)
     metadata, spec = _mapping(item.get("metadata")), _mapping(item.get("spec"))
     try:
         renewed = datetime.fromisoformat(str(spec.get("renewTime", ""))).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         renewed = 0.0
     seconds = spec.get("leaseDurationSeconds")
     length = float(seconds) if isinstance(seconds, int | float) else 0.0

@@ -141,6 +141,8 @@ class Growth:
         await self._held.enter_async_context(alone(self.services, self.cluster))
         await fresh(self.services, self.cluster, f"before {name} joins")
         patience = Patience(self.services.clock, _WELL_SECONDS + stable_seconds())
+        waits = f"it joins once every member is well and nothing has changed for {stable_seconds():g} s"
+        self.services.store.event("MemberWaits", f"node/{name}", waits, {})
 
         async def may() -> bool | str:
             return await self._why_not(name) or True

@@ -17,6 +17,7 @@ from web.access.ports import TOKEN_DAYS, AccountView, ApiTokenView, Reply
 
 CODE_LIFE = timedelta(hours=24)
 TOKEN_PREFIX = "cto_"  # noqa: S105 - so that scanners for leaked secrets know one
+FIRST = "admin"  # the account of the first administrator
 _MAX_NOTE, _MAX_KEY = 80, 128
 
 
@@ -90,16 +91,18 @@ def new_code(services: Services, name: str, *, actor: str) -> str:
 
 def first_code(services: Services, *, loopback: bool, actor: str) -> tuple[str, str]:
     """(code, account) for whoever started `cto serve`: on this computer it enters, elsewhere it makes the
-    first administrator. ("", "") if an administrator can log in already and others may reach the page.
+    first administrator. ("", "") where that account was disabled, or an administrator can log in already.
     """
-    if loopback:
-        return new_code(services, LOCAL, actor=actor), LOCAL
-    ready = [each for each in services.store.accounts() if each.has_password and not each.disabled]
-    if any(str(grant) == "admin" for each in ready for grant in each.grants):
+    accounts = services.store.accounts()
+    name = LOCAL if loopback else FIRST
+    able = [each for each in accounts if each.has_password and not each.disabled]
+    if any(each.name == name and each.disabled for each in accounts):
         return "", ""
-    if any(each.name == "admin" for each in services.store.accounts()):
-        return new_code(services, "admin", actor=actor), "admin"
-    return invite(services, "admin", [Grant.parse("admin")], actor=actor), "admin"
+    if not loopback and any(str(grant) == "admin" for each in able for grant in each.grants):
+        return "", ""
+    if not loopback and not any(each.name == FIRST for each in accounts):
+        return invite(services, FIRST, [Grant.parse("admin")], actor=actor), FIRST
+    return new_code(services, name, actor=actor), name
 
 
 def create_api_token(

@@ -1,5 +1,6 @@
 """Container images that lie ready go into a registry, from which nodes without a network pull them."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,7 +50,10 @@ def _bytes(services: Services, release: Release, sha256: str) -> bytes:
         raise _not_ready(release, sha256)
     if path.stat().st_size > oci.MAX_MANIFEST:
         raise OperatorError("this is too long for a manifest", where=sha256, fix="tell its publisher")
-    return path.read_bytes()
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise _not_ready(release, sha256)
+    return data
 
 
 def _not_ready(release: Release, sha256: str) -> RefusedError:

@@ -21,6 +21,7 @@ from controller.app.watch import watch
 from controller.app.windows import keep_calendar
 from controller.store import EngineLock, Home
 from controller.store.home import write_private
+from controller.store.lock import holder
 from inventory.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -129,6 +130,8 @@ def address_file(home: Home) -> Path:
 
 def served_at(home: Home) -> str:
     """The address of the pages; empty if nothing serves them."""
+    if not holder(home):
+        return ""  # what was written down is of one that was killed
     try:
         return address_file(home).read_text(encoding="ascii")
     except FileNotFoundError:

@@ -1,5 +1,6 @@
-"""The services of another controller, for commands that only read. Anything else is refused by name."""
+"""The services of another controller, for commands that read, and the few orders that go over the API."""
 
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -12,10 +13,22 @@ if TYPE_CHECKING:
     from controller.adapters.http_queries import HttpQueries
 
 
-class RemoteServices:
-    def __init__(self, queries: "HttpQueries", now: Callable[[], datetime]) -> None:
-        self.queries = queries
+class _Now:
+    def __init__(self, now: Callable[[], datetime]) -> None:
         self.now = now
+
+
+class RemoteServices:
+    remote = True  # the engine is elsewhere, and takes what was ordered
+
+    def __init__(self, queries: "HttpQueries", now: Callable[[], datetime]) -> None:
+        from controller.adapters.http_orders import HttpOrders
+
+        self.queries, self.store = queries, HttpOrders(queries)
+        self.clock = _Now(now)
+
+    def new_id(self) -> str:
+        return secrets.token_hex(8)
 
     def clock_synchronized(self) -> bool:
         return True

@@ -7,6 +7,7 @@ import click
 
 from controller.cli.output import human_seconds, table
 from controller.cli.text import clean
+from inventory.wording import count
 from web.ports import RolloutView
 
 _TONES = {
@@ -61,10 +62,9 @@ def show_plan(made: Any) -> None:
     aims = [f"Talos {state.target.talos}"] if state.target.talos else []
     aims += [f"Kubernetes {state.target.kubernetes}"] if state.target.kubernetes else []
     nodes = sum(len(cluster.nodes) for cluster in state.clusters.values())
-    click.echo(
-        f"{' and '.join(aims) or 'another schematic'}: {len(state.clusters)} clusters, {nodes} nodes,"
-        f" by policy {clean(made.policy.name)}"
-    )
+    sizes = f"{count(len(state.clusters), 'cluster')}, {count(nodes, 'node')}"
+    aim = " and ".join(aims) or "another schematic"
+    click.echo(f"{aim}: {sizes}, by policy {clean(made.policy.name)}")
     for number, wave in enumerate(state.waves, 1):
         click.echo(f"  wave {number}: {names(wave.clusters)}")
     ways: dict[str, list[str]] = {}

@@ -18,6 +18,7 @@ TOPICS: Mapping[str, frozenset[str]] = {
             "RolloutClusterFailed",
             "RolloutClusterRed",
             "RolloutStandsStill",
+            "SnapshotFailed",
         }
     ),
     "paused": frozenset({"RolloutPaused", "RolloutStopped"}),

@@ -4,6 +4,7 @@ Three kinds: the writer (every commit is on the disk), the loose writer (progres
 lost, never the file), and the reader (read-only, own connection per thread, opened in `queries`).
 """
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -77,8 +78,13 @@ def _connect(path: Path, busy_ms: int) -> sqlite3.Connection:
 
 
 def _create_private(path: Path) -> None:
-    """The journal files take the permissions of the database: private before SQLite opens it."""
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, PRIVATE_FILE))
+    """The journal files take the permissions of the database: private before SQLite opens it.
+
+    A file that is there is left alone: closing any descriptor of it would drop the locks that other
+    connections of this process hold (SQLite, "How To Corrupt An SQLite Database File", 2.2).
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE_FILE))
 
 
 def check(connection: sqlite3.Connection, path: Path) -> None:

@@ -22,6 +22,7 @@ from controller.store.rollouts_read import (
     rollout_row,
 )
 from inventory.errors import BusyError, RefusedError
+from inventory.wording import count
 
 _KEPT_DURATIONS = 20  # of each kind
 
@@ -151,7 +152,7 @@ class RolloutsChapter(StoreBase):
                 [(new.id, i, name, site, body) for i, (name, site, body) in enumerate(new.clusters)],
             )
             subject = f"rollout/{new.id}"
-            text = f"{len(new.clusters)} clusters: {new.reason}"
+            text = f"{count(len(new.clusters), 'cluster')}: {new.reason}"
             unit.event("RolloutCreated", subject, text, {"rollout": new.id})
             after = to_json(new.facts)[:500]
             unit.audit(audit.Entry(new.actor, "create rollout", subject, after=after, reason=new.reason))

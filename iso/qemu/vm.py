@@ -1,13 +1,14 @@
 """One running virtual machine: power, console, screen. Knows nothing of what runs in it."""
 
-import contextlib
+import fcntl
 import json
 import os
 import re
 import shutil
 import socket
 import subprocess
-import threading
+import sys
+import termios
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,7 +27,6 @@ class Vm:
         self.spec, self.folder, self._prefix = spec, folder, tuple(prefix)
         self._process: subprocess.Popen[bytes] | None = None
         self._qmp: Any = None
-        self._typing: socket.socket | None = None
         self._from = 0
         folder.mkdir(parents=True, exist_ok=True)
         if spec.firmware != "bios" and not variables(folder).exists():
@@ -45,7 +45,7 @@ class Vm:
             self._process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
-        self._qmp, self._typing, self._from = None, None, 0
+        self._qmp, self._from = None, 0
 
     @property
     def pid(self) -> int:
@@ -156,12 +156,14 @@ class Vm:
         return target
 
     def type(self, text: str) -> None:
-        """At the other end of the serial port."""
-        if self._typing is None:
-            self._typing = socket.socket(socket.AF_UNIX)
-            self._typing.connect(str(serial(self.folder)))
-            threading.Thread(target=_swallow, args=(self._typing,), daemon=True).start()
-        self._typing.sendall(text.encode())
+        """At the other end of the serial port, and only for as long as that takes: while somebody listens
+        there and does not keep up, QEMU writes to the log twice what it has to send again.
+        """
+        with socket.socket(socket.AF_UNIX) as line:
+            line.connect(str(serial(self.folder)))
+            line.sendall(text.encode())
+            while _unread(line) and self.running:
+                time.sleep(0.01)
 
     def press(self, *keys: str) -> None:
         """Keys by QEMU's names: `f2`, `ret`."""
@@ -169,8 +171,7 @@ class Vm:
             self.qmp("send-key", keys=[{"type": "qcode", "data": key}])
 
 
-def _swallow(line: socket.socket) -> None:
-    """What the machine says is in its log; unread, it would hold the machine up."""
-    with contextlib.suppress(OSError):
-        while line.recv(65536):
-            pass
+def _unread(line: socket.socket) -> int:
+    """Bytes that the other end has not taken yet."""
+    answer: bytes = fcntl.ioctl(line, termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(answer, sys.byteorder)

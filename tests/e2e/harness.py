@@ -43,7 +43,9 @@ KILLED = -signal.SIGKILL
 
 def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CTO_")}
-    return {**clean, "PYTHONPATH": str(ROOT), "CTO_HOME": str(home), **(extra or {})}
+    # Members of etcd are let in two minutes apart; nobody needs that long to see it in a test.
+    ours = {"PYTHONPATH": str(ROOT), "CTO_HOME": str(home), "CTO_STABLE_SECONDS": "0.2"}
+    return {**clean, **ours, **(extra or {})}
 
 
 def until(probe: Callable[[], T | None], what: str, *, seconds: float = 60, pause: float = 0.05) -> T:

@@ -118,3 +118,32 @@ def test_a_drain_waits_for_a_disruption_budget_and_kubernetes_follows(installed)
     assert plan["changes"] == 0
     api.close()
     world.check_store()
+
+
+def test_a_running_controller_carries_it_out_and_others_follow(installed):
+    """`cto serve` is the engine; the command that ordered the rollout may end, and another one follows it."""
+    world = installed("1")
+    with ended(world.lab.start("serve", "--port", "0")) as serving:
+        until(
+            lambda: (
+                world.lab.rows(
+                    "SELECT 1 FROM events WHERE kind = 'EngineStarted' AND data LIKE ?",
+                    f'%"pid":{serving.pid}%',
+                )
+                or None
+            ),
+            "the controller",
+            seconds=120,
+        )
+        with ended(world.lab.start(*world.begin("--talos", NEW))) as process:
+            until(lambda: world.lab.rows("SELECT 1 FROM rollout_acts") or None, "the first act", seconds=120)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=60) == 130
+        world.go_on()  # follows to the end
+        epochs = {row["epoch"] for row in world.lab.rows("SELECT epoch FROM rollout_acts")}
+        [meta] = world.lab.rows("SELECT epoch, engine_pid FROM meta")
+        assert (epochs, meta["engine_pid"]) == ({meta["epoch"]}, serving.pid)
+        held = world.lab.cto("window", "freeze", "--reason", "nobody touches anything today")
+        assert held.returncode == 0
+    assert stages(world) == {"berlin-1": "committed"}
+    world.check_store()

@@ -28,9 +28,8 @@ def describe(operations: Sequence[Operation], *, version: str) -> dict[str, Any]
     """A whole document."""
     answers = [(op.name, "serialization", TypeAdapter(op.answer)) for op in operations]
     bodies = [(op.name, "validation", TypeAdapter(op.body)) for op in operations if op.body]
-    params = [(f"{op.name}-params", "validation", TypeAdapter(op.params)) for op in operations]
     problem: Any = ("problem", "serialization", TypeAdapter(Problem))
-    inputs: Any = [*answers, *bodies, *params, problem]
+    inputs: Any = [*answers, *bodies, problem]
     schemas, definitions = TypeAdapter.json_schemas(inputs, ref_template=_REF)
     paths: dict[str, Any] = {}
     for op in operations:
@@ -71,7 +70,7 @@ def _operation(op: Operation, schemas: Any) -> dict[str, Any]:
         "summary": op.summary,
         "description": f"Needs the grant {op.level.word}{' for the whole fleet' if op.whole else ''}"
         + (", and a session: tokens don't do this." if op.person else "."),
-        "parameters": [*_path_parameters(op), *_query_parameters(op, schemas)],
+        "parameters": [*_path_parameters(op), *_query_parameters(op)],
         "responses": {
             str(op.status): {"description": "Done." if op.writes else "Found.", "content": answer},
             **{str(code): {"description": text, "content": problem} for code, text in statuses.items()},
@@ -90,8 +89,7 @@ def _path_parameters(op: Operation) -> list[dict[str, Any]]:
     ]
 
 
-def _query_parameters(op: Operation, schemas: Any) -> list[dict[str, Any]]:
-    schema = schemas[f"{op.name}-params", "validation"]
+def _query_parameters(op: Operation) -> list[dict[str, Any]]:
     found = [
         {"name": name, "in": "query", "required": False, "schema": _inline(name, op)}
         for name in op.params.model_fields
@@ -102,7 +100,7 @@ def _query_parameters(op: Operation, schemas: Any) -> list[dict[str, Any]]:
         found.append(
             {"name": IDEMPOTENCY, "in": "header", "required": False, "description": text, "schema": key}
         )
-    return found if schema else []
+    return found
 
 
 def _inline(name: str, op: Operation) -> dict[str, Any]:

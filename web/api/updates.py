@@ -46,7 +46,7 @@ def add_upkeep(operations: Operations, upkeep: Upkeep) -> None:
         """Who is told of what, and what is wrong with it. Holds no secret."""
         return list(upkeep.notifiers())
 
-    @operations.add("GET", "/licence", level=Level.VIEWER, whole=True, answer=LicenseView)
+    @operations.add("GET", "/license", level=Level.VIEWER, whole=True, answer=LicenseView)
     def get_license() -> Any:
         """What is allowed, until when, and how much of it is taken."""
         return upkeep.license()

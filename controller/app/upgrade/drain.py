@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from controller.app.kube_port import Pod
 from controller.app.upgrade.reach import Reach
 from inventory.errors import CheckFailed, Unreachable
+from inventory.wording import count
 
 MARGIN = 5.0  # seconds before the act's own deadline
 _EVERY = 1.0
@@ -43,12 +44,12 @@ async def drain(reach: Reach, node: str, seconds: float) -> str:
             continue
         seen |= {pod.uid for pod in left}
         if not left:
-            return f"{len(seen)} pods moved"
+            return f"{count(len(seen), 'pod')} moved"
         if late:
             names = ", ".join(f"{pod.namespace}/{pod.name}" for pod in left[:_NAMED])
             why = f": {refusals[0]}" if refusals else ""
             raise Blocked(
-                f"{len(left)} pods are left after {seconds:.0f} s ({names}){why}",
+                f"{count(len(left), 'pod')} left after {seconds:.0f} s ({names}){why}",
                 where=node,
                 fix="let the disruption budget allow it, or set forceDrain in the update policy",
             )

@@ -4,6 +4,8 @@ This controller's own order is kept by the engine lock and the store; the lease 
 can't be asked (the only API server is away) is not waited for. Decides nothing else.
 """
 
+import asyncio
+
 from controller.app.kube_port import Lease
 from controller.app.upgrade.looks import LEASE, SYSTEM
 from controller.app.upgrade.reach import KubeCall, NotSent, Reach
@@ -16,9 +18,14 @@ class Disruption:
     def __init__(self, reach: Reach, holder: str) -> None:
         self._reach, self.holder = reach, holder
         self._until = 0.0
+        self._taking_it = asyncio.Lock()
 
     async def hold(self, seconds: float) -> None:
         """Ours for so long from now on. Raises NotSent while somebody else holds it."""
+        async with self._taking_it:  # two workers of one cluster want it at once, and both may have it
+            await self._hold(seconds)
+
+    async def _hold(self, seconds: float) -> None:
         now = self._reach.services.clock.now().timestamp()
         if self._until >= now + seconds:
             return

@@ -33,6 +33,7 @@ from controller.core.rollout.model import (
     Stage,
 )
 from controller.core.rollout.node import (
+    CLOSED,
     REPLY_SLACK,
     Way,
     active,
@@ -46,11 +47,11 @@ from controller.core.rollout.node import (
 from controller.core.rollout.routes import GUARDED, following
 from controller.core.rollout.shown import seen
 from controller.core.rollout.turn import Turn, grid
+from inventory.wording import count as number_of
 
 STAGED_AT_ONCE = 4
 PREFLIGHT_INTERVAL = 60.0
 WINDOW_INTERVAL = 30.0
-CLOSED = "its window: "
 _WORST = (Stage.NEEDS_HANDS, Stage.ROLLED_BACK, Stage.FAILED)
 
 Nodes = dict[str, NodeJob]
@@ -68,7 +69,7 @@ def advance(turn: Turn, cluster: ClusterJob, observations: Sequence[Observation]
         cluster = _check(turn, cluster, observations)
     if cluster.phase is not Phase.RUNNING:
         return cluster
-    way = Way(turn, cluster.name, cluster.hops[cluster.hop], cluster.hop)
+    way = Way(turn, cluster.name, cluster.hops[cluster.hop], cluster.hop, cluster.site)
     nodes: Nodes = dict(cluster.nodes)
     cluster = replace(cluster, nodes=nodes)
     cluster = _hear(way, cluster, nodes, observations)
@@ -120,7 +121,7 @@ def blocked(turn: Turn, cluster: ClusterJob, outcome: str, interval: float, limi
 
 
 def _begin(turn: Turn, cluster: ClusterJob) -> ClusterJob:
-    turn.tell("cluster-started", cluster.name, f"with {len(cluster.nodes)} nodes")
+    turn.tell("cluster-started", cluster.name, f"with {number_of(len(cluster.nodes), 'node')}")
     cluster = replace(cluster, phase=Phase.RUNNING, since=turn.clock, asked_at=-1e9, waits="", blocked=0.0)
     return enter_hop(cluster)
 
@@ -283,6 +284,8 @@ def _job_due(way: Way, job: NodeJob) -> float:
     if job.mode is Mode.ACTING:
         return job.deadline + REPLY_SLACK
     if job.mode is Mode.BACKOFF:
+        if job.waits.startswith(CLOSED):
+            return grid(way.turn.clock, WINDOW_INTERVAL)
         return job.retry_at if way.turn.clock < job.retry_at else way.turn.clock + way.turn.timing.look
     if job.mode is Mode.IDLE:
         return way.turn.clock + way.turn.timing.look

@@ -40,7 +40,13 @@ def _retry(way: Way, job: NodeJob) -> NodeJob:
     step = wanted(way, job)
     if not step:
         return job
-    return _impatient(way, job) if step in GUARDED else begin(way, job, step)
+    if step in GUARDED:
+        return _impatient(way, job)
+    if job.stage is Stage.GUARDED and not way.turn.aborting:
+        why = way.closed()  # it is not even cordoned: to begin it now would be to begin it outside a window
+        if why:
+            return replace(job, waits=why)
+    return begin(way, job, step)
 
 
 def _unknown(way: Way, job: NodeJob) -> NodeJob:

@@ -26,6 +26,7 @@ from controller.core.rollout.turn import Turn
 
 REPLY_SLACK = 30.0  # an answer that is so late is lost
 PROBE_SECONDS = 120.0
+CLOSED = "its window: "
 _KUBERNETES = (HopKind.CONTROL_PLANE, HopKind.KUBELET)
 
 
@@ -37,6 +38,14 @@ class Way:
     cluster: str
     hop: Hop
     number: int
+    site: str = ""
+
+    def closed(self) -> str:
+        """Why nothing disruptive may begin at the site now; empty = it may."""
+        if self.turn.frozen:
+            return self.turn.frozen
+        admission = self.turn.gates.admits(self.site, self.turn.now, self.turn.timing.expected)
+        return "" if admission.ok else f"{CLOSED}{admission.reason or 'closed'}"
 
 
 def active(job: NodeJob) -> bool:

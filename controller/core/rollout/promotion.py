@@ -11,6 +11,7 @@ from controller.core.rollout.evolve import replace
 from controller.core.rollout.health import STALE
 from controller.core.rollout.model import ClusterJob, Phase, Policy, Status, Wave
 from controller.core.rollout.turn import Turn
+from inventory.wording import count as number_of
 
 
 @dataclass(slots=True)
@@ -71,7 +72,7 @@ def _start_wave(turn: Turn, standing: Standing) -> None:
     turn.tell(
         "wave-started",
         turn.rollout,
-        f"wave {standing.wave + 1}: {len(wave.clusters)} clusters",
+        f"wave {standing.wave + 1}: {number_of(len(wave.clusters), 'cluster')}",
         wave=standing.wave + 1,
     )
     _fill(turn, standing, [standing.clusters[name] for name in wave.clusters])

@@ -75,6 +75,8 @@ class Checker:
             self.break_("I4", f"{act.node} is begun outside its site's window")
         if all(openings.is_frozen(t) for t in moments):
             self.break_("I4", f"{act.node} is begun while the fleet is frozen")
+        if all(self.scenario.holder(act.cluster, t) for t in moments):
+            self.break_("lease", f"{act.node} is begun while another controller holds the cluster's lease")
         wave = self.wave_of[act.cluster]
         for number in range(wave + 1):
             if self.over_budget(number, before=self.world.time - IN_TRANSIT):
@@ -86,7 +88,7 @@ class Checker:
 
     def _baked(self, wave: int) -> None:
         policy = self.scenario.policy
-        wanted = (300, 0) if self.remedy else policy.bake_seconds
+        wanted = (min(300, policy.bake_seconds[0]), 0) if self.remedy else policy.bake_seconds
         need = wanted[min(wave, len(wanted) - 1)]
         seen = self.observed - max(self.finished[name] for name in self.waves[wave])
         slack = 60.0 * len(self.scenario.faults.jumps) + 2.0

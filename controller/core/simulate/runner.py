@@ -269,6 +269,8 @@ class Runner:
         self.step()
         if self.scenario.operator:
             self.later(OPERATOR_ROUND, self._operator)
+        for at in self.scenario.pauses:
+            self.later(at, lambda: self.command(Verb.PAUSE))
         if self.scenario.abort_at:
             self.later(self.scenario.abort_at, lambda: self.command(Verb.ABORT))
         for when, _ in self.scenario.faults.jumps:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
+from typing import Any
 
 from controller.core.rollout.model import Policy, Target, Timing
 from controller.core.rollout.planning import Cluster, Node, Releases
@@ -77,7 +78,14 @@ class Scenario:
     operator: bool = True  # somebody resumes what paused, approves, sometimes aborts
     abort_at: float = 0.0
     human_cordons: tuple[str, ...] = ()
+    pauses: tuple[float, ...] = ()  # when somebody pauses; the operator resumes some minutes later
+    leases: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)  # held by another
     start: float = 1_780_000_000.0  # wall clock
+
+    def holder(self, cluster: str, at: float) -> str:
+        """Who else holds the cluster's disruption lease."""
+        held = any(start <= at < end for start, end in self.leases.get(cluster, ()))
+        return "another controller" if held else ""
 
     @property
     def nodes(self) -> int:
@@ -127,7 +135,20 @@ def draw(seed: int, *, max_nodes: int = 500) -> Scenario:
         openings=_openings(random, sites, narrow=len(names) < 60),
         abort_at=random.uniform(600, 20000) if random.random() < 0.1 else 0.0,
         human_cordons=tuple(random.sample(names, 1)) if random.random() < 0.1 else (),
+        **_people(seed, [cluster.name for cluster in clusters]),
     )
+
+
+def _people(seed: int, clusters: list[str]) -> dict[str, Any]:
+    """Pauses, and another controller's leases; by chances of their own: fleets stay what they were."""
+    random = Random(f"{seed}/people")  # noqa: S311 - a simulation
+    pauses = tuple(random.uniform(60, 9000) for _ in range(random.choice([0, 0, 0, 1, 3])))
+    held = random.sample(clusters, max(1, len(clusters) // 5)) if random.random() < 0.2 else []
+    leases = {}
+    for name in held:
+        start = random.uniform(0, 6000)
+        leases[name] = ((start, start + random.uniform(60, 2400)),)
+    return {"pauses": pauses, "leases": leases}
 
 
 def _policy(random: Random, clusters: int) -> Policy:

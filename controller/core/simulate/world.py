@@ -154,6 +154,7 @@ class World:
             endpoints=len(answering),
             leader=leader,
             system_ready=self.quorum(cluster),
+            holder=self.scenario.holder(cluster, self.time),
         )
 
     def probe(self, act: Act) -> Verdict:

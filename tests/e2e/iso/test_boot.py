@@ -154,12 +154,11 @@ def test_the_same_keys_work_at_the_serial_port(booted: Booted) -> None:
     booted.vm.wait_for("Type exit to go back")
     booted.vm.type("echo $((6*7))$((6*7)); exit\r")
     booted.vm.wait_for("4242")
+    booted.vm.wait_for(STATUS)  # it is said again once the line is the console's again
     booted.vm.mark()
-    booted.vm.wait_for(STATUS)
     booted.vm.type("1")
     booted.vm.wait_for("d DHCP, s static address")
     booted.vm.type("x\r\r")
-    booted.vm.mark()
     booted.vm.wait_for(STATUS)
     assert booted.says("systemctl show -p NRestarts --value cto-status.service") == started
 
@@ -184,7 +183,6 @@ def test_an_address_is_set_at_the_serial_port_and_given_back_to_dhcp(booted: Boo
     booted.vm.wait_for(rf"has {re.escape(booted.address)}/24")
     assert "DHCP=yes" in booted.says("cat /etc/systemd/network/05-cto-console-*.network")
     booted.vm.type("\r")
-    booted.vm.mark()
     booted.vm.wait_for(STATUS)
 
 

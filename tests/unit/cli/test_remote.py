@@ -101,3 +101,32 @@ def test_grants_count_from_afar(cto, home, pinned):
     told(home, "apitoken", "revoke", made["id"])
     with pytest.raises(NotRecognized):
         queries.nodes()
+
+
+def test_orders_that_go_over_the_api(cto, home, pinned):
+    """A freeze and its end, and rollouts; the audit log names the token's owner."""
+    from controller.wiring import open_services
+    from inventory.calendar import SiteCalendar
+
+    with open_services(home) as services:
+        services.store.declare_calendars([SiteCalendar("berlin", "Europe/Berlin")], actor="test")
+    token = told(home, "apitoken", "create", "--note", "x", "--grant", "operator")["token"]
+    environ = {"CTO_TOKEN": token, "CTO_FINGERPRINT": pinned.fingerprint}
+
+    def there(*argv):
+        return cto("--server", pinned.url, *argv, environ=environ)
+
+    assert there("window", "freeze", "--reason", "audit week", "--site", "berlin").code == 0
+    with open_services(home) as services:
+        (freeze,) = services.store.freezes()
+    assert (freeze.site, freeze.reason) == ("berlin", "audit week")
+    assert freeze.actor.startswith("token:")
+    assert freeze.actor.endswith(":local")
+    lifted = there("window", "unfreeze", "--reason", "audit is over", "--site", "berlin", "--output", "json")
+    assert lifted.code == 0, lifted.err
+    assert len(lifted.json["lifted"]) == 1
+    assert lifted.json["left"] == []
+    assert there("window", "override", "--site", "berlin", "--reason", "a disk fails", "--yes").code == 2
+    assert there("window", "freeze", "--reason", "audit week", "--site", "nowhere").code == 2
+    assert there("rollout", "history", "--output", "json").json == []
+    assert there("rollout", "pause", "--reason", "customer calls").code == 2  # none is under way

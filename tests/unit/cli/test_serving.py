@@ -77,6 +77,14 @@ def test_systemd_ends_it_and_nothing_is_left_behind(served, home):
     assert told(home, "user", "code")["url"] == ""
 
 
+def test_one_that_was_killed_serves_nothing(served, home):
+    process, _ = served
+    process.kill()
+    process.communicate(timeout=60)
+    assert (home / "web" / "address").exists()
+    assert told(home, "user", "code")["url"] == ""
+
+
 def test_nothing_is_shown_without_a_login_and_a_link_is_made_by_whoever_has_the_home(served, home):
     _, url = served
     with pytest.raises(HTTPError, match="401"):

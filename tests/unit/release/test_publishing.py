@@ -173,6 +173,15 @@ def test_the_one_that_was_lost_can_be_named(folder, keys):
         publishing.rotate(folder, keys, "root", NOW, lost="zz")
 
 
+def test_root_keys_of_long_ago_sign_nothing(folder, keys):
+    """Their files may still lie there."""
+    for _ in range(3):
+        publishing.rotate(folder, keys, "root", NOW)
+    metadata = Metadata.from_file(str(folder / "metadata" / "4.root.json"))
+    before = signed(folder, "3.root.json").roles["root"].keyids
+    assert set(metadata.signatures) == {*before, *metadata.signed.roles["root"].keyids}
+
+
 def test_root_needs_two_people(put, folder, keys, tmp_path, client):
     put("1.13.8")
     second = move(keys, tmp_path, "root-2", "root-3")

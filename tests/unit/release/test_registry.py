@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from controller.adapters.registry import OciRegistries
+from controller.app import pushing
 from controller.app.registry_port import File
 from controller.core.release import oci
+from controller.wiring import open_services
 from inventory.errors import OperatorError, RefusedError, TransportError
 from tests.peers_feed import Feed
 from tests.peers_oci import INDEX, MANIFEST, Image
@@ -130,6 +132,31 @@ def test_from_the_publisher_to_the_registry(registry, cto, tmp_path):
     shutil.rmtree(tmp_path / "b" / "targets" / "oci")
     ran = cto("bundle", "import", tmp_path / "b", "--push", registry, "--output", "json", to=there)
     assert (ran.code, ran.json["pushed"]) == (0, [])  # not whole any more: nothing is said to be in it
+
+
+@pytest.mark.parametrize(
+    "bend", [lambda path: path.write_bytes(b"x" * path.stat().st_size), lambda path: path.unlink()]
+)
+@pytest.mark.parametrize("which", ["layer", "top"])
+def test_nothing_is_sent_of_an_image_that_rotted(which, bend, feed, cto, home, tmp_path):
+    image = Image.write(tmp_path / "layout")
+    parts = [{"target": f"oci/{sha}", "url": "", "what": "oci"} for sha in image.blobs]
+    next(each for each in parts if each["target"].endswith(image.top))["what"] = "oci pause:3.10"
+    for sha, data in image.blobs.items():
+        feed.add(f"oci/{sha}", data)
+    feed.release("1.14.0", 3, artifacts=parts)
+    feed.publish()
+    assert cto("update", "stage", "talos-1.14.0", "--from", feed.folder).code == 0
+    path = next(home.glob(f"updates/files/*/{image.top if which == 'top' else image.layers[0]}"))
+    path.chmod(0o600)
+    bend(path)
+    with (
+        serving(tmp_path) as server,
+        open_services(home) as services,
+        pytest.raises(RefusedError, match="does not lie ready, or is damaged"),
+    ):
+        pushing.push(services, server.url, ["talos-1.14.0"])
+    assert server.asked == []
 
 
 @pytest.mark.needs("docker-registry")

@@ -78,10 +78,13 @@ def test_staging_brings_pins_and_tells(feed, cto, home):
     assert "ready" in cto("update", "list").out
 
 
-@pytest.mark.parametrize("counter", [2, 3])  # the description stays, or changes too
-def test_a_release_that_was_changed_is_not_ready_any_more(counter, feed, cto, check):
+@pytest.mark.parametrize(
+    ("counter", "data", "url"), [(2, b"another", URL), (3, b"another", URL), (3, IMAGE, "https://x/another")]
+)
+def test_a_release_that_was_changed_is_not_ready_any_more(counter, data, url, feed, cto, check):
+    """Its files, its description, or both: then there is something to bring or to pin."""
     assert cto("update", "stage", "talos-1.13.9", "--from", feed.folder).code == 0
-    feed.release("1.13.9", counter, files={"metal-amd64.raw.zst": (b"another", URL)})
+    feed.release("1.13.9", counter, files={"metal-amd64.raw.zst": (data, url)})
     feed.publish()
     assert check().code == 0
     assert [each["staged_at"] for each in cto("update", "list", "--output", "json").json] == ["", ""]
@@ -93,6 +96,16 @@ def test_a_release_whose_file_is_not_in_the_feed_is_refused(feed, cto):
     ran = cto("update", "stage", "talos-1.14.0", "--from", feed.folder)
     assert ran.code == 2
     assert "files/x belongs to the release and is not in the feed" in ran.err
+
+
+def test_no_file_is_begun_that_would_fill_the_disk(feed, cto, home):
+    name = next(name for name in feed.targets.targets if name.endswith(".zst"))
+    feed.targets.targets[name].length = 10**15
+    feed.publish()
+    ran = cto("update", "stage", "talos-1.13.9", "--from", feed.folder)
+    assert ran.code == 2
+    assert "a tenth of that is left alone" in ran.err
+    assert not (home / "updates" / "files").exists()
 
 
 def test_a_release_that_is_taken_back_is_gone(feed, cto, check):

@@ -132,6 +132,7 @@ async def test_freezing_with_a_thumb_and_without_a_script(served, browser, windo
     await context.add_cookies([{"name": served.cookie[0], "value": served.cookie[1], "url": str(served)}])
     page = await context.new_page()
     await page.goto(f"{served}/calendar")
+    await page.check("text=every site")
     await page.fill("#freeze-reason", "audit week <b>now</b>")
     button = page.get_by_role("button", name="Freeze", exact=True)
     assert (await button.bounding_box())["height"] >= 44
@@ -155,7 +156,7 @@ async def test_the_main_jobs_by_keyboard_alone(served, browser, windows):
         await page.keyboard.type(text)
         await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
-    await page.wait_for_selector("#summary")
+    await page.wait_for_selector("#live[data-state=on]")  # the scripts are there, too
     await page.keyboard.press("/")
     await page.keyboard.type("berlin-w-1")
     await page.keyboard.press("Enter")
@@ -168,6 +169,8 @@ async def test_the_main_jobs_by_keyboard_alone(served, browser, windows):
     await page.wait_for_selector("#node")
     assert "berlin-w-1" in await page.locator("h1").inner_text()
     await page.goto(f"{served}/calendar")
+    await page.focus("input[name=site][value=berlin]")
+    await page.keyboard.press("Space")
     await page.focus("#freeze-reason")
     await page.keyboard.type("audit week")
     await page.keyboard.press("Enter")

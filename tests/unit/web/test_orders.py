@@ -88,6 +88,22 @@ def test_the_overview_says_what_waits_for_whom(client, login, machine, rollout, 
     assert "porto" not in login("olga").get("/").text
 
 
+def test_several_sites_are_frozen_at_once_or_none(login, client, windows, queries, opened):
+    data = {"csrf": client.csrf, "site": ["berlin", "porto"], "reason": "a good reason"}
+    assert client.post("/calendar/freeze", data=data).status_code == 303
+    with opened() as services:
+        assert sorted(each.site for each in services.store.freezes()) == ["berlin", "porto"]
+    olga = login("olga")
+    answer = olga.post("/calendar/freeze", data={**data, "csrf": olga.csrf})
+    assert answer.status_code == 404  # she sees no porto, and then berlin is not frozen either
+    assert (
+        client.post("/calendar/freeze", data={"csrf": client.csrf, "reason": "a good reason"}).status_code
+        == 400
+    )
+    with opened() as services:
+        assert len(services.store.freezes()) == 2
+
+
 # --- rollouts
 
 
@@ -151,3 +167,31 @@ def test_rollouts_over_the_api(app, bearer, rollout, opened):
     assert answer.json["ordered"] == "pause"
     with opened() as services:
         assert len(services.store.rollout_commands(rollout["id"])) == 1
+
+
+def test_rollouts_are_ordered_about_from_afar(app, access, login, rollout, opened):
+    """What `cto --server` sends, against the application itself."""
+    from controller.adapters.http_orders import HttpOrders
+    from web.access.grants import Grant
+
+    _, token = access.create_api_token(
+        login("otto").login.principal, Grant.parse("operator"), note="x", days=1
+    )
+    client = app.test_client()
+
+    class Near:
+        """Asks the application without a network."""
+
+        def ask(self, method, path, body=None):
+            answer = client.open(
+                f"/api/v1{path}", method=method, json=body, headers={"Authorization": f"Bearer {token}"}
+            )
+            assert answer.status_code < 300, answer.text
+            return answer.json
+
+    orders = HttpOrders(Near())
+    orders.order_rollout(rollout["id"], "approve", actor="ignored", reason="looks good", wave=1)
+    with opened() as services:
+        (order,) = services.store.rollout_commands(rollout["id"])
+    assert (order.verb, order.wave, order.reason) == ("approve", 1, "looks good")
+    assert order.actor.startswith("token:")

@@ -32,7 +32,7 @@ PAGES = [
     "/updates",
     "/updates/talos-1.13.9",
     "/settings/notifications",
-    "/settings/licence",
+    "/settings/license",
 ]
 
 

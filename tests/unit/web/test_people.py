@@ -238,6 +238,27 @@ def test_somebody_elses_token_is_not_theirs_to_revoke(login, bearer, app):
     assert app.test_client().get("/api/v1/me", headers=token).status_code == 200
 
 
+# --- what `cto serve` prints
+
+
+def test_who_starts_it_is_let_in_unless_somebody_decided_otherwise(access, opened):
+    def first(loopback):
+        return access._writing.run(lambda s: people_admin.first_code(s, loopback=loopback, actor="local:ada"))
+
+    assert first(True)[1] == "local"
+    assert first(False) == ("", "")  # anna can log in
+    access._writing.run(lambda s: s.store.set_disabled("local", True, actor="user:anna"))
+    assert first(True) == ("", "")
+    access._writing.run(lambda s: s.store.set_disabled("local", False, actor="user:anna"))
+    access._writing.run(lambda s: s.store.set_disabled("anna", True, actor="user:local"))
+    made, account = first(False)
+    assert account == "admin"
+    assert access.code_for(made, source="x") == "password"
+    assert first(False)[0] != made  # lost: another one
+    access._writing.run(lambda s: s.store.set_disabled("admin", True, actor="user:local"))
+    assert first(False) == ("", "")
+
+
 # --- in the store
 
 

@@ -116,7 +116,7 @@ def test_notifications_say_who_is_told_and_hold_no_secret(client, news, access):
         assert text in page
     assert "secret-canary" not in page
     assert "secret-canary" not in client.get("/settings/notifications?format=json").text
-    assert 'href="/settings/licence"' in page
+    assert 'href="/settings/license"' in page
 
 
 def test_who_was_not_reached_is_red_with_the_reason(client, news, access, queries):
@@ -140,8 +140,8 @@ def test_only_administrators_see_who_is_told(login, news):
     for name in ("vera", "otto", "olga"):
         assert login(name).get("/settings/notifications").status_code == 403
         assert "/settings/notifications" not in login(name).get("/settings").text
-    assert login("vera").get("/settings/licence").status_code == 200
-    assert login("olga").get("/settings/licence").status_code == 403
+    assert login("vera").get("/settings/license").status_code == 200
+    assert login("olga").get("/settings/license").status_code == 403
 
 
 @pytest.mark.parametrize("settings", [{}, {"url": "nonsense"}, {"url": "https://[::1"}])
@@ -153,7 +153,7 @@ def test_a_receiver_that_can_not_be_read_is_empty(settings):
 
 
 def test_without_a_licence_the_community_limits_are_shown(client):
-    page = client.get("/settings/licence").text
+    page = client.get("/settings/license").text
     assert "Every feature works without one" in page
     assert "0 <small>of 10</small>" in page
     assert "cto license import" in page
@@ -177,7 +177,7 @@ def test_a_licence_says_how_it_stands(client, access, queries, days, said, tone)
         return licensing.held(services).allowance.standing
 
     access._writing.run(put)
-    page = client.get("/settings/licence").text
+    page = client.get("/settings/license").text
     assert HOLDER in page
     badge = page[page.index("<h1>") : page.index("</h1>")]
     assert said in badge
@@ -207,4 +207,4 @@ def test_the_same_over_the_api(app, bearer, news):
     assert [each["cluster"] for each in get("/updates", "viewer:site=porto").json["proposals"]] == ["porto"]
     assert [each["name"] for each in get("/notifiers").json] == ["night-shift", "ops"]
     assert get("/notifiers", "operator").status_code == 403
-    assert get("/licence", "viewer").json["nodes_allowed"] == 10
+    assert get("/license", "viewer").json["nodes_allowed"] == 10
