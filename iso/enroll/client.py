@@ -61,11 +61,14 @@ class Enroller:
     pauses: Pauses = field(default_factory=Pauses)
     local: str = ""  # the address to connect from; empty: the system's choice
     _foreign: dict[Invitation, float] = field(default_factory=dict)  # until when not to be tried
+    _tried: dict[Invitation, float] = field(default_factory=dict)  # announced places: when last
+    _more: bool = False  # announced places are left that were never tried
 
     async def run(self) -> Verdict:
         while True:
             pause = self.pauses.retry
             for place in await self._round():
+                self._tried[place] = time.monotonic()
                 self.report(State("connecting", f"connecting to {place.endpoint}", controller=place.endpoint))
                 try:
                     return await self._attempt(place)
@@ -73,6 +76,8 @@ class Enroller:
                     pause = max(pause, self._refused(place, error))
                 except Unreachable as error:
                     self._trouble(f"{place.endpoint}: {error.what}", error)
+            if self._more and pause <= self.pauses.retry:
+                pause = 0.0  # the look itself takes its time, and the right one may be among the rest
             await asyncio.sleep(pause * random.uniform(1.0, 1.3))  # noqa: S311 - spreads many machines
 
     async def _round(self) -> Sequence[Invitation]:
@@ -93,10 +98,15 @@ class Enroller:
         if not named and not found:
             text = "no controller announces itself here: type its address, or open it: cto enroll open"
             self.report(State("looking", text))
-        random.shuffle(found)  # the right one is among the first sooner or later, whoever floods the network
+        random.shuffle(found)
+        # Whoever floods the network can't keep the right one back: what was tried longest ago comes first.
+        self._tried = {place: self._tried[place] for place in found if place in self._tried}
+        found.sort(key=lambda place: self._tried.get(place, float("-inf")))
         now = time.monotonic()
         places = [place for place in dict.fromkeys([*named, *found]) if self._foreign.get(place, now) <= now]
-        return tuple(places[: _AT_ONCE + len(named)])
+        chosen = tuple(places[: _AT_ONCE + len(named)])
+        self._more = any(place not in self._tried for place in places[len(chosen) :])
+        return chosen
 
     def _possible(self, announced: Announced) -> bool:
         return not (self.pin and announced.hint) or self.pin.hex().startswith(announced.hint)
