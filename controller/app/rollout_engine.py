@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from controller.app.apply import begin_engine, work
+from controller.app.notifying import telling
 from controller.app.rollout import Driver
 from controller.app.rollout_save import kind_of, subject_of
 from controller.app.rollout_view import document
@@ -84,7 +85,8 @@ async def run_or_follow(services: Services, rollout: str, on_update: Callable[[]
                 continue
             with lock:
                 begin_engine(services)
-                await _as_engine(services, rollout)
+                async with telling(services):
+                    await _as_engine(services, rollout)
     finally:
         ticker.cancel()
         on_update()

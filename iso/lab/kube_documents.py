@@ -7,6 +7,7 @@ clients) then find them, and nothing that would end in an error.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+Answer = tuple[int, dict[str, Any]]  # HTTP status and body
 _VERBS = ["get", "list", "patch"]  # what the lab can do with them
 _NODE = {"name": "nodes", "singularName": "node", "namespaced": False, "kind": "Node", "shortNames": ["no"]}
 # Name, format and priority: with a priority above 0 a column is shown by `-o wide` only.
@@ -93,3 +94,15 @@ def _row(node: Mapping[str, Any]) -> Mapping[str, Any]:
     ]
     meta = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}
     return {"cells": cells, "object": meta}
+
+
+def status(code: int, reason: str, text: str) -> Answer:
+    """What an API server says where it does not do what was asked."""
+    return code, {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "message": text,
+        "reason": reason,
+        "code": code,
+    }

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from iso.lab.kube_documents import Answer, status
+
 if TYPE_CHECKING:
     from iso.lab.talos.cluster import Cluster
 
@@ -18,8 +20,6 @@ _CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 _COLLECTIONS = (f"{_OWN}settings", f"{_OWN}volumes", _MAPS, _CLASSES)
 _NODES = f"{_OWN}nodes"
 _SOURCE = "longhorn-storageclass"
-
-Answer = tuple[int, dict[str, Any]]
 
 
 class Longhorn:
@@ -41,7 +41,7 @@ class Longhorn:
         if not name:
             return self._collection(method, collection, body)
         if name not in kept:
-            return _status(404, "NotFound", f'"{name}" not found')
+            return status(404, "NotFound", f'"{name}" not found')
         return (200, kept[name]) if method == "GET" else self._patch(method, collection, name, body)
 
     def _collection(self, method: str, collection: str, body: Mapping[str, Any]) -> Answer:
@@ -49,19 +49,19 @@ class Longhorn:
         if method == "GET":
             return 200, self._list(collection, list(kept.values()))
         if method != "POST":
-            return _status(405, "MethodNotAllowed", f"{method} is not part of the lab")
+            return status(405, "MethodNotAllowed", f"{method} is not part of the lab")
         name = str(body.get("metadata", {}).get("name", ""))
         if name in kept:
-            return _status(409, "AlreadyExists", f'"{name}" already exists')
+            return status(409, "AlreadyExists", f'"{name}" already exists')
         kept[name] = dict(body)
         self._follow(collection, name)
         return 201, kept[name]
 
     def _patch(self, method: str, collection: str, name: str, body: Mapping[str, Any]) -> Answer:
         if method != "PATCH":
-            return _status(405, "MethodNotAllowed", f"{method} is not part of the lab")
+            return status(405, "MethodNotAllowed", f"{method} is not part of the lab")
         if collection == _CLASSES and "parameters" in body:
-            return _status(422, "Invalid", "parameters: Forbidden: updates to parameters are forbidden.")
+            return status(422, "Invalid", "parameters: Forbidden: updates to parameters are forbidden.")
         kept = self._kept[collection]
         kept[name] = _merged(kept[name], body)
         self._follow(collection, name)
@@ -100,14 +100,3 @@ def _merged(old: Any, patch: Any) -> Any:
         else:
             merged[key] = _merged(merged.get(key), value)
     return merged
-
-
-def _status(code: int, reason: str, text: str) -> Answer:
-    return code, {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "status": "Failure",
-        "message": text,
-        "reason": reason,
-        "code": code,
-    }
