@@ -61,6 +61,11 @@ STAGE = textwrap.dedent(
 )
 
 
+def _started(log: Path) -> bool:
+    """Whether avahi-daemon says so; the shell in the background may not have made the file yet."""
+    return log.exists() and "startup complete" in log.read_text()
+
+
 class Network:
     """Runs programs in its namespaces; all end with it."""
 
@@ -90,7 +95,7 @@ class Network:
         children = Path(f"/proc/{self._stage.pid}/task/{self._stage.pid}/children")
         self._pid = children.read_text().split()[0]
         logs = [folder / f"avahi-{name}.log" for name in ("ctl", "one")]
-        until(lambda: all("startup complete" in log.read_text() for log in logs), "avahi-daemon answers")
+        until(lambda: all(_started(log) for log in logs), "avahi-daemon answers")
 
     def start(self, name: str, command: list[str], home: Path) -> "subprocess.Popen[str]":
         inside = ["nsenter", "-t", self._pid, "--net", "--mount", "ip", "netns", "exec", name, *command]
