@@ -31,6 +31,7 @@ from iso.lab import client
 
 SITES = (4, 1)  # an HA cluster with a worker, and a one-node appliance
 ACTOR = "demo"
+NAME, LOCK = "demo", "demo.lock"  # the home, and the file beside it that only one demo holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +80,16 @@ async def run_demo(
     )
 
 
+def demo_home(root: Path) -> Path:
+    """`demo` below $CTO_HOME; or $CTO_HOME itself where that is a demo's, as the demo says to set it."""
+    return root if root.name == NAME and root.with_name(LOCK).exists() else root / NAME
+
+
 @contextlib.contextmanager
 def only_demo(home: Path) -> Iterator[None]:
     """One demo at a time in one home: a second one would take the first one's machines away under it."""
     home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(home.with_name("demo.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(home.with_name(LOCK), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -87,11 +87,17 @@ async def make(services: Services, resolved: Resolved, selection: Selection, wan
         members,
         releases=releases,
         failures=services.store.rollout_failures(),
+        lot=_lot(wanted.target),
         second_person=wanted.second_person,
     )
     left_out |= planned.left_out
     warnings = tuple(f"{name}: {why}" for name, why in _problems(seen, planned.state))
     return Made(planned, tuple(members), releases, policy, limits, wanted, warnings, left_out)
+
+
+def _lot(target: Target) -> str:
+    """Made from the target, so that `plan` and the `start` after it show one order, and another target another one."""
+    return f"{target.talos} {target.kubernetes} {target.schematic}"
 
 
 def keep(services: Services, resolved: Resolved, made: Made, *, actor: str, reason: str) -> str:

@@ -6,6 +6,7 @@ Only `cto serve` watches; a single command reads what it needs and ends.
 import asyncio
 
 from controller.app.context import ClusterJob, Limits, NodeJob
+from controller.app.rollout_hold import clusters_at_work
 from controller.app.services import Services
 from controller.app.steps.cluster import VerifyCluster
 from controller.app.steps.verify import Verify
@@ -40,7 +41,7 @@ async def _cluster(services: Services, row: ClusterRow, limits: Limits) -> None:
         services.store.touch_cluster(row.name)
     now = services.store.cluster(row.name)
     if now is not None and now.state is row.state and problem != now.problem == row.problem:
-        services.store.set_problem(f"cluster/{row.name}", problem)
+        _tell(services, row.name, f"cluster/{row.name}", problem)
 
 
 async def _node(services: Services, job: NodeJob) -> None:
@@ -53,4 +54,10 @@ async def _node(services: Services, job: NodeJob) -> None:
         services.store.touch(before.name)
     now = services.store.node(before.name)
     if now is not None and now.state is before.state and problem != now.problem == before.problem:
-        services.store.set_problem(f"node/{before.name}", problem)
+        _tell(services, before.cluster, f"node/{before.name}", problem)
+
+
+def _tell(services: Services, cluster: str, subject: str, problem: str) -> None:
+    """Where a rollout is at work, what is amiss is its matter: nodes are away, and of two versions."""
+    if not problem or cluster not in clusters_at_work(services):
+        services.store.set_problem(subject, problem)

@@ -205,6 +205,9 @@ def _decide(node: NodeInputs) -> tuple[Change, tuple[StepPlan, ...], tuple[Refus
     return change, _steps(remaining(node.state)), ()
 
 
+BY_ROLLOUT = "versions change by rollout"  # how the note about another version ends
+
+
 def plan_node(node: NodeInputs) -> NodePlan:
     """Decides what happens to one node. A READY node of another version gets a note: that needs a rollout."""
     change, steps, refusals = _decide(node)
@@ -216,7 +219,7 @@ def plan_node(node: NodeInputs) -> NodePlan:
     ):
         notes = (
             *notes,
-            f"runs Talos {node.installed_talos}; the file says {node.talos}: versions change by rollout",
+            f"runs Talos {node.installed_talos}; the file says {node.talos}: {BY_ROLLOUT}",
         )
     return NodePlan(
         name=node.name,

@@ -41,11 +41,14 @@ def stages(world: Rollouts) -> dict[str, str]:
 def test_nothing_is_begun_outside_a_window_and_people_have_the_last_word(installed):
     world = installed("1,1")
     world.declare(window=NEVER)
+    asked = ("rollout", "plan", *world.files, "--talos", NEW, "--output", "json")
+    plans = [json.loads(world.lab.ok(*asked).stdout)["waves"] for _ in range(3)]
     with ended(world.lab.start(*world.begin("--talos", NEW))) as process:
         until(lambda: "outside its maintenance windows" in waits(world), "waiting for a window", seconds=120)
         first, second = world.status()["summary"]["waves"], world.status()["clusters"]
         assert [wave["state"] for wave in first] == ["running", "waiting"]
         canary, other = (cluster["name"] for cluster in second)
+        assert plans == [[[canary], [other]]] * 3  # what was shown is what is done
         assert stages(world)[f"{canary}-1"] == "staged"  # an image may be pulled ahead
         assert world.calls(f"{canary}-1") == {}
 

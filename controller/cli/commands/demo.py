@@ -34,10 +34,10 @@ def demo(app: App, once: bool, stop: bool, port: int) -> int:
     It has a home of its own (`demo` below $CTO_HOME) and starts afresh each time. With --once, exit code 0
     means exactly that both clusters were verified.
     """
-    from controller.app.demo import only_demo, stop_demo
+    from controller.app.demo import demo_home, only_demo, stop_demo
     from controller.store import Home
 
-    home = Home.locate(app.home, environ=app.environ).root / "demo"
+    home = demo_home(Home.locate(app.home, environ=app.environ).root)
     with only_demo(home):
         return _stopped(app, stop_demo(home)) if stop else _run(app, home, once=once, port=port)
 
@@ -127,16 +127,22 @@ def _login_link(app: App, url: str) -> str:
 
 
 def _what_now(home: str, url: str, link: str) -> None:
+    from controller.app.lab import TALOS
+
     click.echo(f"\nThe fleet is live at {click.style(link, bold=True)}")
     click.echo(f"  → the link logs in once; afterwards it is {url}, and `cto user code` makes another\n")
     click.echo("Try next:")
+    series, _, patch = TALOS.rpartition(".")
+    newer = f"{series}.{int(patch) + 1}"
     programs = Path(sys.executable).parent
-    click.echo(f'  export CTO_HOME={shlex.quote(home)} PATH={shlex.quote(str(programs))}:"$PATH"')
+    click.echo(f"  export CTO_HOME={shlex.quote(home)}")
+    click.echo(f'  export CTO_SITE="$CTO_HOME/lab" PATH={shlex.quote(str(programs))}:"$PATH"')
     for text, why in (
         ("cto status", "the fleet at a glance"),
-        ('cto plan -f "$CTO_HOME/lab/site.yaml"', "nothing to do, and it says so"),
-        ("cto lab status", "the simulated machines"),
+        ("cto plan", "nothing to do, and it says so"),
+        (f"cto rollout plan --talos {newer} --rehearse", "how an update would go"),
+        (f"cto rollout start --talos {newer} --reason demo", "update both clusters, in waves"),
         ("cto events --follow", "what happens, as it happens"),
         ("cto demo --stop", "end the page and the lab"),
     ):
-        click.echo(f"  {text:<42} {why}")
+        click.echo(f"  {text:<52} {why}")

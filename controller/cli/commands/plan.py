@@ -1,7 +1,8 @@
 """`cto plan`: shows what `cto apply` would do, and why. Changes nothing but what is known of machines."""
 
 import textwrap
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from controller.cli.base import (
 from controller.cli.loop import on_loop
 from controller.cli.output import COLORS, document, human_bytes, human_seconds
 from controller.cli.text import clean, clean_block
+from controller.core.plan import BY_ROLLOUT
 from inventory.wording import count
 from web.ports import EXIT_DONE, EXIT_INPUT
 
@@ -72,7 +74,7 @@ def show(plan: Mapping[str, Any]) -> None:
     for warning in plan["warnings"]:
         click.echo(f"{click.style('warning:', fg='yellow')} {clean_block(warning)}")
     if not plan["changes"] and not plan["refused"]:
-        click.echo(f"Nothing to do: {count(len(plan['nodes']), 'node')} as the site files say.")
+        _nothing(plan["nodes"])
         return
     if idle:
         click.echo(f"Nothing to do for {len(idle)} of {count(len(plan['nodes']), 'node')}.")
@@ -80,6 +82,15 @@ def show(plan: Mapping[str, Any]) -> None:
     refused = f", {plan['refused']} refused" if plan["refused"] else ""
     digest = clean(plan["digest"])[:12]
     click.echo(f"{plan['changes']} to change{refused}; expected duration {seconds}. Plan {digest}")
+
+
+def _nothing(nodes: Sequence[Mapping[str, Any]]) -> None:
+    """Versions are no matter of `apply`, but nobody is told that all is as the files say where it isn't."""
+    apart = Counter(note for node in nodes for note in node["notes"] if note.endswith(BY_ROLLOUT))
+    rest = len(nodes) - apart.total()
+    said = f"{count(rest, 'node')} as the site files say" if rest else ""
+    told = [f"{count(number, 'node')}: {clean(note, 200)}" for note, number in apart.items()]
+    click.echo(f"Nothing to do: {'; '.join(filter(None, (said, *told)))}.")
 
 
 _TONES = {"install": "good", "resume": "busy", "reconfigure": "busy", "refused": "bad"}

@@ -68,9 +68,12 @@ def create(
     releases: Releases,
     failures: Mapping[str, int] | None = None,
     seed: str = "",
+    lot: str = "",
     second_person: str = "",
 ) -> Planned:
-    """Freezes members, order and waves. `failures`: how often a "node version" failed, from the store."""
+    """Freezes members, order and waves. `failures`: how often a "node version" failed, from the store; `lot`: what
+    the order of sites is drawn from (default: the rollout's id).
+    """
     known = dict(failures or {})
     hops: dict[str, tuple[Hop, ...]] = {}
     left_out: dict[str, str] = {}
@@ -86,7 +89,7 @@ def create(
         else:
             hops[cluster.name] = way
     members = {c.name: c for c in clusters if c.name in hops}
-    waves = split(order(rollout, members.values()), policy.waves_percent)
+    waves = split(order(lot or rollout, members.values()), policy.waves_percent)
     _two_persons(waves, len(members), second_person)
     jobs = {
         name: _job(members[name], number, hops[name]) for number, wave in enumerate(waves) for name in wave

@@ -16,14 +16,14 @@ class Candidate(Protocol):
     def canary(self) -> bool: ...
 
 
-def place(rollout: str, site: str) -> str:
-    """Where a site stands in one rollout: another place in every rollout, the same one whenever asked."""
-    return hashlib.sha256(f"{rollout}\0{site}".encode()).hexdigest()
+def place(lot: str, site: str) -> str:
+    """Where a site stands: another place for every `lot`, the same one whenever asked."""
+    return hashlib.sha256(f"{lot}\0{site}".encode()).hexdigest()
 
 
-def order(rollout: str, clusters: Iterable[Candidate]) -> tuple[str, ...]:
-    """Names in the order in which they are updated: canaries first, then by the hash of rollout and site."""
-    ranked = sorted(clusters, key=lambda c: (not c.canary, place(rollout, c.site), c.site, c.name))
+def order(lot: str, clusters: Iterable[Candidate]) -> tuple[str, ...]:
+    """Names in the order in which they are updated: canaries first, then by the hash of `lot` and site."""
+    ranked = sorted(clusters, key=lambda c: (not c.canary, place(lot, c.site), c.site, c.name))
     return tuple(c.name for c in ranked)
 
 

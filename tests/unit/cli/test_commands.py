@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.app.demo import only_demo
+from controller.app.demo import demo_home, only_demo
 from controller.cli.base import App
 from controller.cli.errors import report
 
@@ -398,6 +398,14 @@ def test_one_demo_at_a_time_in_one_home(cto, home):
             assert busy.code == 3
             assert "another demo is running" in busy.err
     assert "no demo is running" in cto("demo", "--stop").out
+
+
+def test_a_demo_is_found_from_its_own_home_too(home):
+    """The demo tells people to set $CTO_HOME to its home, and to end it with `cto demo --stop` there."""
+    assert demo_home(home) == home / "demo"
+    assert demo_home(home / "demo") == home / "demo" / "demo"  # a home that somebody called so
+    with only_demo(home / "demo"):
+        assert demo_home(home / "demo") == home / "demo"
 
 
 @pytest.mark.parametrize(
