@@ -13,7 +13,7 @@ from typing import Any
 import h11
 
 from iso.lab.api import LabMachine
-from iso.lab.kube_documents import discovery, status, table, wants_table
+from iso.lab.kube_documents import discovery, failure, table, wants_table
 from iso.lab.talos import pki
 from iso.lab.talos.cluster import Cluster, KubeNodeState
 from iso.lab.talos.config import MachineConfig
@@ -116,11 +116,11 @@ class KubeServer:
     ) -> tuple[int, Any]:
         path = target.partition("?")[0].rstrip("/")
         if not self._cluster.has_quorum():
-            return status(503, "ServiceUnavailable", "etcdserver: no leader")
+            return failure(503, "ServiceUnavailable", "etcdserver: no leader")
         if path in {"/readyz", "/livez", "/version"} and method == "GET":
             return (200, self._version()) if path == "/version" else (200, "ok")
         if "system:masters" not in groups:
-            return status(403 if groups else 401, "Forbidden" if groups else "Unauthorized", "not allowed")
+            return failure(403 if groups else 401, "Forbidden" if groups else "Unauthorized", "not allowed")
         if path.startswith(f"{_NODES}/"):
             return self._one_node(method, path.removeprefix(f"{_NODES}/"), body)
         kept = self._cluster.workloads.answer(method, target, _json(body), self._clock.now())
@@ -129,7 +129,7 @@ class KubeServer:
             return kept
         found = self._document(path) if method == "GET" else None
         if found is None:
-            return status(404, "NotFound", "the server could not find the requested resource")
+            return failure(404, "NotFound", "the server could not find the requested resource")
         return 200, found
 
     def _document(self, path: str) -> Any:
@@ -146,18 +146,18 @@ class KubeServer:
     def _one_node(self, method: str, name: str, body: bytes) -> tuple[int, Any]:
         node = self._cluster.nodes.get(name)
         if node is None:
-            return status(404, "NotFound", f'nodes "{name}" not found')
+            return failure(404, "NotFound", f'nodes "{name}" not found')
         if method == "PATCH":
             try:
                 spec = json.loads(body).get("spec", {})
                 node.unschedulable = bool(spec.get("unschedulable"))
             except (ValueError, AttributeError):
-                return status(400, "BadRequest", "the patch is no JSON object")
+                return failure(400, "BadRequest", "the patch is no JSON object")
             self._cluster.touch(node)
         elif method == "DELETE":
             del self._cluster.nodes[name]
         elif method != "GET":
-            return status(405, "MethodNotAllowed", f"{method} is not part of the lab")
+            return failure(405, "MethodNotAllowed", f"{method} is not part of the lab")
         return 200, self._node(node)
 
     def _version(self) -> dict[str, str]:

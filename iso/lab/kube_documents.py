@@ -96,7 +96,7 @@ def _row(node: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"cells": cells, "object": meta}
 
 
-def status(code: int, reason: str, text: str) -> Answer:
+def failure(code: int, reason: str, text: str) -> Answer:
     """What an API server says where it does not do what was asked."""
     return code, {
         "kind": "Status",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from iso.lab.kube_documents import Answer, status
+from iso.lab.kube_documents import Answer, failure
 
 if TYPE_CHECKING:
     from iso.lab.talos.cluster import Cluster
@@ -41,7 +41,7 @@ class Longhorn:
         if not name:
             return self._collection(method, collection, body)
         if name not in kept:
-            return status(404, "NotFound", f'"{name}" not found')
+            return failure(404, "NotFound", f'"{name}" not found')
         return (200, kept[name]) if method == "GET" else self._patch(method, collection, name, body)
 
     def _collection(self, method: str, collection: str, body: Mapping[str, Any]) -> Answer:
@@ -49,19 +49,19 @@ class Longhorn:
         if method == "GET":
             return 200, self._list(collection, list(kept.values()))
         if method != "POST":
-            return status(405, "MethodNotAllowed", f"{method} is not part of the lab")
+            return failure(405, "MethodNotAllowed", f"{method} is not part of the lab")
         name = str(body.get("metadata", {}).get("name", ""))
         if name in kept:
-            return status(409, "AlreadyExists", f'"{name}" already exists')
+            return failure(409, "AlreadyExists", f'"{name}" already exists')
         kept[name] = dict(body)
         self._follow(collection, name)
         return 201, kept[name]
 
     def _patch(self, method: str, collection: str, name: str, body: Mapping[str, Any]) -> Answer:
         if method != "PATCH":
-            return status(405, "MethodNotAllowed", f"{method} is not part of the lab")
+            return failure(405, "MethodNotAllowed", f"{method} is not part of the lab")
         if collection == _CLASSES and "parameters" in body:
-            return status(422, "Invalid", "parameters: Forbidden: updates to parameters are forbidden.")
+            return failure(422, "Invalid", "parameters: Forbidden: updates to parameters are forbidden.")
         kept = self._kept[collection]
         kept[name] = _merged(kept[name], body)
         self._follow(collection, name)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from iso.lab.kube_documents import Answer, status
+from iso.lab.kube_documents import Answer, failure
 
 if TYPE_CHECKING:
     from iso.lab.talos.cluster import Cluster, KubeNodeState
@@ -65,7 +65,7 @@ class KubeObjects:
             return self._create(kind, namespace, body, now)
         found = next((o for o in self._all(kind, now) if _key(kind, o) == (kind, namespace, name)), None)
         if found is None:
-            return status(404, "NotFound", f'{kind} "{name}" not found')
+            return failure(404, "NotFound", f'{kind} "{name}" not found')
         if method == "GET":
             return 200, found
         if method == "PUT":
@@ -73,7 +73,7 @@ class KubeObjects:
         if method == "DELETE":
             self._stored.pop((kind, namespace, name), None)
             return 200, found
-        return status(405, "MethodNotAllowed", f"{method} is not part of the lab")
+        return failure(405, "MethodNotAllowed", f"{method} is not part of the lab")
 
     def _list(
         self, kind: str, namespace: str, query: Mapping[str, list[str]], now: datetime
@@ -92,7 +92,7 @@ class KubeObjects:
     def _create(self, kind: str, namespace: str, body: Mapping[str, Any], now: datetime) -> Answer:
         name = str(body.get("metadata", {}).get("name", ""))
         if (kind, namespace, name) in self._stored:
-            return status(409, "AlreadyExists", f'{kind} "{name}" already exists')
+            return failure(409, "AlreadyExists", f'{kind} "{name}" already exists')
         made = self._made(kind, namespace, name, body)
         if kind == PODS and not made["spec"].get("nodeName"):
             made["spec"]["nodeName"] = self._place("")
@@ -115,7 +115,7 @@ class KubeObjects:
     def _replace(self, kind: str, found: dict[str, Any], body: Mapping[str, Any]) -> Answer:
         wanted = body.get("metadata", {}).get("resourceVersion")
         if wanted and wanted != found["metadata"]["resourceVersion"]:
-            return status(409, "Conflict", "the object has been modified")
+            return failure(409, "Conflict", "the object has been modified")
         self._revision += 1
         found["spec"] = dict(body.get("spec", {}))
         found["metadata"]["resourceVersion"] = str(self._revision)
@@ -127,15 +127,15 @@ class KubeObjects:
     def _evict(self, namespace: str, name: str, body: Mapping[str, Any], now: datetime) -> Answer:
         pod = self._stored.get((PODS, namespace, name))
         if pod is None:
-            return status(404, "NotFound", f'pods "{name}" not found')
+            return failure(404, "NotFound", f'pods "{name}" not found')
         options = body.get("deleteOptions") or {}
         wanted = (options.get("preconditions") or {}).get("uid")
         if wanted and wanted != pod["metadata"]["uid"]:
-            return status(409, "Conflict", "the UID in the precondition does not match")
+            return failure(409, "Conflict", "the UID in the precondition does not match")
         for budget in self._all(BUDGETS, now):
             if not self._allows(budget, pod, now):
                 name = budget["metadata"]["name"]
-                return status(
+                return failure(
                     429,
                     "TooManyRequests",
                     f"Cannot evict pod as it would violate the pod's disruption budget {name}.",

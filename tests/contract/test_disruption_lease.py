@@ -31,8 +31,10 @@ async def reach(site):
 
 
 async def test_two_acts_of_one_controller_have_it_at_once(reach):
-    ours = Disruption(reach, "cto/a/r1")
+    ours, theirs = Disruption(reach, "cto/a/r1"), Disruption(reach, "cto/b/r2")
     await asyncio.gather(*(ours.hold(seconds) for seconds in (30, 60, 90)))
+    with pytest.raises(NotSent, match="cto/a/r1"):
+        await theirs.hold(60)
 
 
 async def test_another_controller_waits_until_it_is_given_back(reach):
@@ -49,3 +51,5 @@ async def test_another_controller_waits_until_it_is_given_back(reach):
 async def test_a_restarted_controller_has_what_it_had(reach):
     await Disruption(reach, "cto/a/r1").hold(60)
     await Disruption(reach, "cto/a/r1").hold(60)
+    with pytest.raises(NotSent, match="cto/a/r1"):
+        await Disruption(reach, "cto/b/r2").hold(60)

@@ -58,8 +58,11 @@ async def test_a_manifest_that_came_later_is_applied_too(site):
     async with await started(site, machine, secrets, "1.13.9", {"cni": "none"}) as node:
         await node.bootstrap()
         await site.until(lambda: machine.instance.stage == "running")
+        assert machine.instance.unmet()
         await node.apply_configuration(rendered(machine, secrets, "1.13.9", "appliance", None, CILIUM))
         await site.until(lambda: not machine.instance.unmet())
+        status = await node.machine_status()
+        assert (status.ready, status.unmet) == (True, ())
 
 
 @pytest.mark.parametrize(("settings", "agent"), [(CILIUM, "cilium"), ({}, "kube-flannel")])
