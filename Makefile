@@ -1,5 +1,5 @@
 # Two commands matter: `make demo` and `make test`. Both set up everything they need.
-.PHONY: setup demo test check lint docs bench lock clean
+.PHONY: setup demo test check lint docs bench lock libraries clean
 .DEFAULT_GOAL := demo
 
 setup:            ## .venv from the lock file; .venv/bin/cto is the program afterwards
@@ -25,6 +25,9 @@ bench: setup      ## measure; see docs/performance.md
 
 lock: setup       ## recompute requirements.lock from pyproject.toml
 	@scripts/lock.sh
+
+libraries: setup  ## are the locked libraries inside the time frames of docs/security.md? (asks the network)
+	@.venv/bin/python scripts/libraries.py
 
 clean:            ## remove what the targets above made
 	@rm -rf .venv artifacts build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,10 +1,13 @@
-"""A store of a large fleet, written straight into its tables: sites, clusters, nodes, events. Measures nothing."""
+"""A store of a large fleet, written straight into its tables: sites, clusters, nodes, events; `pages_past` adds
+what else there is. Measures nothing.
+"""
 
 import json
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from benchmarks import pages_past
 from controller.store import Home, Store
 from controller.store.base import iso
 from controller.store.connection import writer
@@ -69,6 +72,7 @@ def make(root: Path, *, sites: int, nodes: int, events: int, seed: int = 7) -> H
             for each in range(start, min(events, start + _BATCH))
         ]
         connection.executemany("INSERT INTO events (at, kind, subject, message) VALUES (?, ?, ?, ?)", batch)
+    pages_past.add(connection, sites=sites, nodes=nodes, now=now)
     connection.execute("COMMIT")
     connection.close()
     return home

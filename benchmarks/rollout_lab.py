@@ -1,228 +1,283 @@
-"""`python -m benchmarks.rollout_lab [--sites 10 --nodes 10]`: rollouts over a lab of a hundred nodes, judged and timed.
+"""`python -m benchmarks.rollout_lab [--sites 10 --nodes 10]`: rollouts over a hundred lab nodes, judged and timed.
 
-Three rollouts in a row, each over two minors: a clean one (timed against its longest chain of waits), one with
-five bad nodes of different kinds, and one after their repair whose controller is killed every few seconds.
+Three in a row, each over two minors: a clean one, timed against its longest chain of waits; one with five bad nodes
+of different kinds; and, after their repair, one whose controller is killed every few seconds. The last two have to
+keep to windows that open and close while they run. Ends with an error at the first thing that is not as it must be;
+`--report FILE` writes what it found.
 """
 
 import argparse
 import json
 import os
 import random
+import resource
 import signal
-import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from benchmarks import rollout_checks as checks
+from benchmarks.rollout_world import (
+    CLOSED,
+    CTO,
+    OPEN,
+    TIMING,
+    VERSIONS,
+    World,
+    build,
+    judge,
+    keep_to_windows,
+    not_on,
+    opened,
+    told_of,
+)
 from iso.lab import client
-from iso.lab.sitefile import updates_file
 
-CTO = [sys.executable, "-c", "from controller.cli.main import main; main()"]
-VERSIONS = ("1.10.8", "1.11.6", "1.12.11", "1.13.9", "1.14.1")
-TIMING = {
-    "look": 2, "bake": 5, "soak": 4, "drain": 120, "install": 120, "reboot": 60, "verify": 40,
-    "soak_deadline": 30, "guard_wait": 240, "health": 10, "late_failure": 60, "backoff": 1, "backoff_cap": 5,
-}  # fmt: skip
-BAD = ("boot-fails", "ready-but-bad", "boot-hang", "flaps", "install-fails")
-KILL_EVERY = 8.0
-
-
-@dataclass(frozen=True)
-class World:
-    home: Path
-    site: Path
-    updates: Path
-
-    def cto(self, *args: str, timeout: float = 1800) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [*CTO, *args], env=self.env, capture_output=True, text=True, timeout=timeout, check=False
-        )
-
-    @property
-    def env(self) -> dict[str, str]:
-        return {**os.environ, "CTO_HOME": str(self.home)}
-
-    def ok(self, *args: str) -> str:
-        done = self.cto(*args)
-        if done.returncode:
-            sys.exit(f"{args}: {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-        return done.stdout
-
-    def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        connection = sqlite3.connect(f"file:{self.home / 'fleet.db'}?mode=ro", uri=True)
-        connection.row_factory = sqlite3.Row
-        try:
-            return connection.execute(sql, values).fetchall()
-        finally:
-            connection.close()
-
-    def start(self, target: str, via: str) -> list[str]:
-        files = ["-f", str(self.site), "-f", str(self.updates)]
-        words = ["--talos", target, "--via", via, "--reason", "benchmark", "--yes", "--output", "json"]
-        return ["rollout", "start", *files, *words]
-
-    def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.ok("rollout", "status", "--output", "json"))
-        return found
+# What each does with the last version, which node of its cluster it is, and how it must end.
+BAD: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "ready-but-bad": ("cp-2", ("rolled-back",)),
+    "boot-hang": ("worker-1", ("needs-hands",)),
+    "flaps": ("worker-1", ("rolled-back",)),
+    "boot-fails": ("cp-3", ("rolled-back",)),
+    "install-fails": ("worker-1", ("failed", "rolled-back")),
+}
+ALIVE = (2.0, 9.0)  # seconds of work before each kill
+WAVES = 2
 
 
-def build(sites: int, nodes: int) -> World:
-    home = Path(tempfile.mkdtemp(prefix="cto-rollout-"))
-    world = World(home, home / "lab" / "site.yaml", home / "lab" / "bench.yaml")
-    counts = ",".join([str(nodes)] * sites)
-    world.ok("lab", "up", "--mixed", counts, "--boot-seconds", "0.3", "--talos", VERSIONS[0])
-    began = time.monotonic()
-    world.ok("apply", "-f", str(world.site), "--yes")
-    print(f"{sites * nodes} nodes at {sites} sites installed in {time.monotonic() - began:.0f} s", flush=True)
-    policy, always = yaml.safe_load_all(updates_file())
-    policy["spec"] |= {"waves": [10, 100], "maxUnavailable": 2, "timing": TIMING}
-    world.updates.write_text(yaml.safe_dump_all([policy, always]))
-    return world
-
-
-def spans(world: World, rollout: str) -> Iterator[tuple[str, float, float]]:
-    """(node, start, end) of every node's way through a hop."""
-    begun: dict[str, float] = {}
-    for event in world.rows("SELECT * FROM events WHERE subject LIKE 'node/%' ORDER BY id"):
-        if json.loads(event["data"]).get("rollout") != rollout:
-            continue
-        name, at = event["subject"].removeprefix("node/"), datetime.fromisoformat(event["at"]).timestamp()
-        if event["kind"] == "RolloutNodeStarted":
-            begun[name] = at
-        elif event["kind"] in ("RolloutNodeCommitted", "RolloutNodeRolledBack", "RolloutNodeNeedsHands"):
-            yield name, begun[name], at
-
-
-def two_planes_at_once(found: Sequence[tuple[str, float, float]]) -> list[str]:
-    """Control planes of one cluster whose ways overlap."""
-    problems = []
-    planes = sorted((start, end, name) for name, start, end in found if "-cp-" in name)
-    for i, (start, end, name) in enumerate(planes):
-        site = name.split("-")[0]
-        problems += [f"{name} and {n}" for s, _, n in planes[i + 1 :] if n.split("-")[0] == site and s < end]
-        del start
-    return problems
-
-
-def doubled(world: World, rollout: str) -> list[str]:
-    """Effects that a node saw more often than the rollout ordered them and got no answer."""
-    acts = world.rows(
-        "SELECT node, step, count(*) AS n FROM rollout_acts WHERE rollout = ? GROUP BY 1, 2", rollout
-    )
-    return [
-        f"{a['node']} {a['step']} {a['n']}"
-        for a in acts
-        if a["step"] in ("upgrade", "install") and a["n"] > 4
-    ]
-
-
-def chain(world: World, rollout: str, nodes: int) -> float:
+def chain(found: Sequence[checks.Span], nodes: int) -> float:
     """The longest chain of waits: in each wave the slowest cluster, whose nodes go one after the other (workers
     two at a time), each as quick as the quickest tenth of all nodes; and the bakes.
     """
-    found = [end - start for _, start, end in spans(world, rollout)]
-    quick = sorted(found)[len(found) // 10]
-    rounds = 3 + -(-(nodes - 3) // 2)
-    return 2 * 2 * rounds * quick + 2 * TIMING["bake"]
+    quick = sorted(span.seconds for span in found)[len(found) // 10]
+    planes = min(nodes, 3)
+    rounds = planes + -(-(nodes - planes) // 2)
+    return WAVES * 2 * rounds * quick + WAVES * TIMING["bake"]
 
 
-def report(world: World, name: str, seconds: float) -> dict[str, Any]:
-    status = world.status()
-    found = list(spans(world, status["id"]))
-    overlap = two_planes_at_once(found)
-    size = (world.home / "fleet.db").stat().st_size
-    print(f"\n## {name}: {status['status']} in {seconds:.0f} s")
-    print(f"{status['summary']['why']}")
-    print(f"stages {status['summary']['stages']}; {len(found)} node updates; store {size / 1e6:.1f} MB")
-    print(f"control planes of one cluster at once: {overlap or 'never'}")
-    print(f"asked for too often: {doubled(world, status['id']) or 'nothing'}")
-    for each in status["summary"]["failed"]:
-        print(f"  {each['cluster']}: {each['outcome']}: {each['reason'][:100]}")
-    versions = Counter(row["talos"] for row in world.rows("SELECT talos FROM nodes"))
-    print(f"versions now: {dict(versions)}", flush=True)
-    if overlap:
-        sys.exit("two control planes at once")
-    return status
-
-
-def killed_again_and_again(world: World, first: Sequence[str], seed: int) -> int:
-    """Runs it to its end; the controller is killed (SIGKILL) after a random while each time. How many kills."""
-    chance, kills, words = random.Random(seed), 0, list(first)
-    while True:
-        process = subprocess.Popen(
-            [*CTO, *words], env=world.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
-        try:
-            _, errors = process.communicate(timeout=chance.uniform(0.7, 1.8) * KILL_EVERY)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            kills += 1
-            if world.rows("SELECT 1 FROM rollouts WHERE over = 0"):
-                words = ["rollout", "start", "--output", "json"]
-            continue
-        if process.returncode not in (0, 4, 5):
-            sys.exit(f"ended with {process.returncode}: {errors[-2000:]}")
-        return kills
-
-
-def run(world: World, nodes: int) -> None:
-    began = time.monotonic()
-    world.cto(*world.start(VERSIONS[2], VERSIONS[1]))
+def clean(world: World, nodes: int) -> None:
+    world.say(f"\n## Clean, {VERSIONS[0]} → {VERSIONS[1]} → {VERSIONS[2]}\n")
+    since, began = time.time(), time.monotonic()
+    used, lab = resource.getrusage(resource.RUSAGE_CHILDREN), _lab_cpu(world)
+    done = world.cto(*world.start(VERSIONS[2], VERSIONS[1]))
     seconds = time.monotonic() - began
-    status = report(world, "Clean, two hops", seconds)
-    least = chain(world, status["id"], nodes)
-    print(f"longest chain of waits {least:.0f} s: {seconds / least:.2f} times that")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
+    status = world.status()
+    found = told_of(world, status, seconds)
+    world.must(
+        "All nodes run the target.",
+        [done.stderr[-500:]] if done.returncode else not_on(world, VERSIONS[2], world.nodes()),
+    )
+    least = chain(found, nodes)
+    world.say(f"- The longest chain of waits is {least:.0f} s: it took {seconds / least:.2f} times that.")
+    world.say(
+        f"- CPU: {cpu:.1f} s of the controller, {cpu / len(found):.2f} s for each node update;"
+        f" {_lab_cpu(world) - lab:.1f} s of the lab."
+    )
+    judge(world, status, since)
 
-    names = sorted(row["name"] for row in world.rows("SELECT name FROM nodes WHERE role = 'worker'"))
-    clusters = sorted({name.split("-")[0] for name in names})
-    bad: Mapping[str, str] = {
-        next(name for name in names if name.startswith(f"{cluster}-worker-2")): kind
-        for cluster, kind in zip(clusters[2::1], BAD, strict=False)
-    }
-    for name, kind in bad.items():
+
+def _lab_cpu(world: World) -> float:
+    info = client.info(world.home)
+    if info is None:
+        return 0.0
+    fields = Path(f"/proc/{info.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def choose_bad(world: World) -> dict[str, str]:
+    """Node → what is wrong with it: one in each of five clusters, none in the first wave's."""
+    words = world.start(VERSIONS[4], VERSIONS[3])
+    waves = json.loads(world.ok("rollout", "plan", *words[2:10], "--output", "json"))["waves"]
+    others = sorted(cluster for wave in waves[1:] for cluster in wave)
+    return {f"{c}-{BAD[kind][0]}": kind for c, kind in zip(others, BAD, strict=False)}
+
+
+def with_bad_nodes(world: World) -> dict[str, str]:
+    world.say(f"\n## Five bad nodes, {VERSIONS[2]} → {VERSIONS[3]} → {VERSIONS[4]}\n")
+    bad = choose_bad(world)
+    for name, kind in bad.items():  # each time it boots or installs that version
         world.ok("lab", "fault", name, kind, "--set", f"at=v{VERSIONS[4]}", "--times", "0")
-    began = time.monotonic()
+    keep_to_windows(world)
+    since, began = time.time(), time.monotonic()
     world.cto(*world.start(VERSIONS[4], VERSIONS[3]))
-    report(world, f"Two hops with five bad nodes ({', '.join(bad.values())})", time.monotonic() - began)
-
+    status = world.status()
+    told_of(world, status, time.monotonic() - began)
+    world.must(
+        "It stopped at the first failure of a wave of nine clusters, as the policy says.",
+        [] if status["status"] == "stopped" else [status["status"]],
+    )
+    judge(world, status, since, bad)
+    seen = outcomes(world, status, bad)
     for name in bad:
+        if name not in seen:  # it was not begun before the stop: tried alone, so that each kind is seen
+            cluster = world.nodes()[name]["cluster"]
+            world.cto(*world.start(VERSIONS[4], VERSIONS[3], "--cluster", cluster))
+            status = world.status()
+            world.must(
+                f"Tried alone: {cluster} {status['status']}.",
+                [] if status["status"] == "stopped" else [json.dumps(status["summary"])],
+            )
+            seen |= outcomes(world, status, {name: bad[name]})
+    world.must("Each of the five was seen.", sorted(set(bad) - set(seen)))
+    judge(world, status, since, bad)
+    return bad
+
+
+def outcomes(world: World, status: Mapping[str, Any], bad: Mapping[str, str]) -> dict[str, str]:
+    """How those of the bad ended that were begun with the last version. All others must be well."""
+    seen: dict[str, str] = {}
+    problems = []
+    record = world.nodes()
+    for cluster in status["clusters"]:
+        for node in cluster["nodes"]:
+            name, stage = node["name"], str(node["stage"])
+            if name not in bad:
+                if stage not in ("committed", "cancelled", "planned", "staged"):
+                    problems.append(f"{name} is well, and ended {stage}: {node['reason']}")
+            elif stage in ("committed", "cancelled", "planned", "staged"):
+                if record[name]["talos"] == VERSIONS[4]:
+                    problems.append(f"{name} ({bad[name]}) runs {VERSIONS[4]}")
+            else:
+                seen[name] = stage
+                if stage not in BAD[bad[name]][1]:
+                    problems.append(f"{name} ({bad[name]}) ended {stage}: {node['reason']}")
+                if stage != "needs-hands" and record[name]["talos"] != VERSIONS[3]:
+                    problems.append(f"{name} ({bad[name]}) runs {record[name]['talos']}")
+    ends = Counter(f"{bad[name]}: {stage}" for name, stage in seen.items())
+    world.must(
+        f"Good nodes finished or were left alone; of the bad {len(seen)} were begun ({', '.join(sorted(ends))}),"
+        f" and all that answer run {VERSIONS[3]} again.",
+        problems,
+    )
+    return seen
+
+
+def repair(world: World, bad: Mapping[str, str]) -> None:
+    for name, kind in bad.items():
         client.command(world.home, {"op": "clear", "machine": name, "kind": ""})
-        if bad[name] == "boot-hang":
+        if kind == "boot-hang":
             client.command(world.home, {"op": "power", "machine": name, "action": "reboot"})
     time.sleep(5)
-    began = time.monotonic()
-    kills = killed_again_and_again(world, world.start(VERSIONS[4], VERSIONS[3]), seed=1)
-    report(world, f"After their repair, the controller killed {kills} times", time.monotonic() - began)
-    print(world.ok("audit", "verify"))
+
+
+Alive = Callable[[World, "subprocess.Popen[str]", random.Random], bool]
+
+
+def for_seconds(world: World, process: "subprocess.Popen[str]", chance: random.Random) -> bool:
+    """Lets it work for a random while, not counting its start: on a busy computer it would never get past that.
+    Whether it lives still.
+    """
+    sql = "SELECT 1 FROM events WHERE kind = 'EngineStarted' AND json_extract(data, '$.pid') = ?"
+    while process.poll() is None and not checks.rows(world.home, sql, process.pid):
+        time.sleep(0.1)
+    try:
+        process.wait(timeout=chance.uniform(*ALIVE))
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def for_acts(world: World, process: "subprocess.Popen[str]", chance: random.Random) -> bool:
+    """Lets it order some acts, however slow the computer is. Whether it lives still."""
+    enough = _acts(world) + chance.randint(6, 14)
+    while process.poll() is None:
+        if _acts(world) >= enough:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _acts(world: World) -> int:
+    return int(checks.rows(world.home, "SELECT count(*) FROM rollout_acts")[0][0])
+
+
+def killed_again_and_again(world: World, first: Sequence[str], seed: int, alive: Alive) -> int:
+    """Runs it to its end; the controller is killed (SIGKILL) each time after it was `alive`. How many kills."""
+    chance, kills, words = random.Random(seed), 0, list(first)
+    while True:
+        with (world.home / "killed.log").open("w+", encoding="utf-8") as log:
+            process = subprocess.Popen([*CTO, *words], env=world.env, stdout=log, stderr=log, text=True)
+            if not alive(world, process, chance):
+                if process.returncode not in (0, 4, 5):
+                    log.seek(0)
+                    sys.exit(f"ended with {process.returncode}: {log.read()[-2000:]}")
+                return kills
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        kills += 1
+        if checks.rows(world.home, "SELECT 1 FROM rollouts WHERE over = 0"):
+            words = ["rollout", "start", "--output", "json"]
+
+
+def killed(
+    world: World,
+    target: str,
+    via: str,
+    *,
+    alive: Alive = for_seconds,
+    minutes: tuple[int, int] = (OPEN, CLOSED),
+) -> int:
+    """How many kills."""
+    world.say(
+        f"\n## The controller killed again and again, each time after {ALIVE[0]:.0f} to {ALIVE[1]:.0f} s of work\n"
+    )
+    keep_to_windows(world, *minutes)
+    since, began = time.time(), time.monotonic()
+    kills = killed_again_and_again(world, world.start(target, via), 1, alive)
+    status = world.status()
+    told_of(world, status, time.monotonic() - began)
+    world.must(
+        f"It was killed {kills} times (SIGKILL), and all nodes run the target.",
+        not_on(world, target, world.nodes())
+        if status["status"] == "succeeded"
+        else [json.dumps(status["summary"])],
+    )
+    judge(world, status, since)
+    return kills
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rollout_lab", description=__doc__)
     parser.add_argument("--sites", type=int, default=10)
     parser.add_argument("--nodes", type=int, default=10)
-    parser.add_argument("--only-killed", action="store_true", help="Only two hops under kills.")
+    parser.add_argument(
+        "--parts", default="clean,bad,killed", help="Of the three; killed alone is fine, too."
+    )
+    parser.add_argument("--home", type=Path, help="Go on with a lab that a run before left (--keep).")
+    parser.add_argument("--keep", action="store_true", help="Leave the lab as it is at the end.")
+    parser.add_argument("--report", type=Path, help="Where to write what was found.")
     options = parser.parse_args()
-    world = build(options.sites, options.nodes)
+    world = opened(options.home) if options.home else build(options.sites, options.nodes)
+    load = os.getloadavg()[0]
+    world.say(
+        f"{options.sites * options.nodes} nodes at {options.sites} sites; load of the machine {load:.1f}."
+    )
+    parts = options.parts.split(",")
     try:
-        if options.only_killed:
-            began = time.monotonic()
-            kills = killed_again_and_again(world, world.start(VERSIONS[2], VERSIONS[1]), seed=1)
-            report(world, f"Two hops, the controller killed {kills} times", time.monotonic() - began)
-            print(world.ok("audit", "verify"))
-        else:
-            run(world, options.nodes)
+        if "clean" in parts:
+            clean(world, options.nodes)
+        if "bad" in parts:
+            repair(world, with_bad_nodes(world))
+        if "killed" in parts:
+            killed(
+                world,
+                *(
+                    (VERSIONS[2], VERSIONS[1])
+                    if parts == ["killed"] and not options.home
+                    else (VERSIONS[4], VERSIONS[3])
+                ),
+            )
     finally:
-        world.cto("lab", "down")
+        if not options.keep:
+            world.cto("lab", "down")
+        if options.report:
+            options.report.write_text("\n".join(world.said) + "\n", encoding="utf-8")
     return 0
 
 

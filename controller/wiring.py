@@ -72,6 +72,7 @@ class Wiring:
     def backend(self) -> "Backend":
         """What the pages are made over."""
         from controller.app.calendar_desk import CalendarDesk
+        from controller.app.inviting_desk import InvitingDesk
         from controller.app.orders_desk import EnrollmentDesk, RolloutDesk
         from controller.app.people import People
         from controller.app.updates_desk import UpdatesDesk
@@ -91,6 +92,7 @@ class Wiring:
             rollouts=RolloutDesk(self.writing),
             updates=UpdatesDesk(self.writing),
             upkeep=UpkeepDesk(self.writing),
+            inviting=InvitingDesk(self.writing),
         )
 
     @cached_property
@@ -159,8 +161,9 @@ class Wiring:
     @cached_property
     def registries(self) -> "Registries":
         from controller.adapters.registry import OciRegistries
+        from controller.adapters.registry_login import login_of
 
-        return OciRegistries(os.environ.get("CTO_REGISTRY_LOGIN", ""))
+        return OciRegistries(login_of(os.environ))
 
     @cached_property
     def notifiers(self) -> "Notifiers":

@@ -53,6 +53,10 @@ class UpdatePolicy:
     accept_downtime: bool = False  # of clusters with one control plane
     force_drain: bool = False  # go on at the drain's deadline with what is left on the node
     max_parallel: int = 50  # clusters at a time
+    wave_counts: tuple[int, ...] = ()  # how many each wave has, instead of percentages; the last has the rest
+    waves_by_site: bool = False  # waves are of whole sites
+    max_failures: int = 20  # clusters of a wave, whatever the percentage allows
+    max_unavailable_percent: int = 0  # of the workers, instead of a number
     timing: Mapping[str, float] = field(default_factory=dict)  # seconds, where the defaults don't fit
 
 

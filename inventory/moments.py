@@ -4,12 +4,13 @@ Checks how each is written; when a window opens is computed elsewhere.
 """
 
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from typing import Annotated
 
+from inventory.errors import OperatorError
 from inventory.values import checked, matching, quote, refuse, text
 
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
@@ -87,6 +88,26 @@ def _moment(value: str) -> str:
     if instant.utcoffset() is None:
         refuse(f"{quote(value)} does not say its offset from UTC", f"write {value}Z, or {value}+01:00")
     return value
+
+
+def instant(value: str, where: str = "") -> datetime:
+    """A moment that somebody typed, in UTC. `where`: what to call the place, such as "--until"."""
+    found: datetime | None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        found = None
+    if found is None or found.utcoffset() is None:
+        raise OperatorError(
+            f"{where + ': ' if where else ''}{quote(value[:40])} is not an instant",
+            fix="write it with its offset, as in 2026-12-05T18:00:00Z",
+        )
+    try:
+        return found.astimezone(UTC)
+    except OverflowError:
+        raise OperatorError(
+            f"no calendar goes as far as {quote(value[:40])}", fix="name a nearer one"
+        ) from None
 
 
 Zone = Annotated[str, *checked(_zone, "Europe/Berlin")]

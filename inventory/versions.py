@@ -1,4 +1,4 @@
-"""Which Talos minors exist and which Kubernetes minors each supports. A table; decides nothing.
+"""Which Talos minors exist, and which Kubernetes minors each supports. Tables; decides nothing.
 
 Source: `compatibility/talos1NN` of the Talos machinery library, release branches 1.8 to 1.14.
 """
@@ -14,6 +14,16 @@ KUBERNETES_OF_TALOS: Mapping[int, tuple[int, int]] = {
     12: (30, 35),
     13: (31, 36),
     14: (32, 37),
+}
+# Of each minor, the patch that our configurations are checked against (tests/contract/talos/modules).
+TESTED_TALOS: Mapping[int, str] = {
+    8: "1.8.3",
+    9: "1.9.5",
+    10: "1.10.6",
+    11: "1.11.6",
+    12: "1.12.7",
+    13: "1.13.9",
+    14: "1.14.1",
 }
 FIRST_TALOS, LAST_TALOS = min(KUBERNETES_OF_TALOS), max(KUBERNETES_OF_TALOS)
 

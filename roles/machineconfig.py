@@ -83,15 +83,22 @@ def render(
     if source.role.control_plane:
         carried = platform.manifests(cluster, files or {}, proxy=proxy_variables(source))
         source = replace(source, manifests=carried)
+    text = _text(source)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return Rendered(text, digest, tuple(_warnings(source)), reasons(source.links))
+
+
+def _text(source: ConfigInput) -> str:
+    """With the patches of its node, and no longer than can be delivered."""
+    node, contract = source.node, source.contract
     where = f"node {node.name}"
     refuse_moved(node.patches, contract, where=where)
     text = dump_all(patches.apply(_documents(source), node.patches, where=where, minor=contract.number))
-    data = text.encode()
-    if len(data) > MAX_BYTES:
-        what = f"the configuration has {len(data) >> 20} MiB, more than can be delivered"
+    size = len(text.encode())
+    if size > MAX_BYTES:
+        what = f"the configuration has {size >> 20} MiB, more than can be delivered"
         raise OperatorError(what, where=where, fix="give smaller manifests or patches")
-    digest = hashlib.sha256(data).hexdigest()
-    return Rendered(text, digest, tuple(_warnings(source)), reasons(source.links))
+    return text
 
 
 def _documents(source: ConfigInput) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ that says who may ask.
 
 import logging
 import secrets
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,21 +15,22 @@ from flask import Flask, Response, request
 from flask import render_template as render
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 from inventory.errors import FleetError, InvariantError
 from web import navigation, pages, present
-from web.access.guard import CSRF_FIELD, Guard, known
+from web.access.guard import CSRF_FIELD, Guard, known, source
 from web.access.ports import NotAllowed, TooManyTries
-from web.access.scoped import of_request
+from web.access.scoped import of_request, read_at
 from web.api import problems
 from web.backend import Backend
 from web.headers import HSTS, SECURITY_HEADERS
-from web.ports import ERROR_TABLE
+from web.ports import ERROR_TABLE, Queries
 from web.topology import draw
 
 LOOPBACK_HOSTS: tuple[str, ...] = ("127.0.0.1", "localhost")
 MAX_BODY = 1024 * 1024
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 log = logging.getLogger(__name__)
 
 
@@ -42,12 +44,14 @@ def create_app(backend: Backend, *, hosts: Sequence[str] = LOOPBACK_HOSTS, secur
     app.jinja_env.globals.update(present=present, draw=draw, now=backend.clock, principal=known)
     app.jinja_env.globals.update(navigation=lambda: navigation.items(app, known()), type_name=_type_name)
     app.jinja_env.globals.update(settings_pages=lambda: navigation.settings(app, known()))
-    app.jinja_env.globals.update(csrf_field=_csrf_field)
+    app.jinja_env.globals.update(csrf_field=_csrf_field, known_at=lambda: read_at() or backend.clock())
     app.jinja_env.filters["bytes"] = _bytes
+    app.jinja_env.filters["sh"] = _shell  # names in commands that somebody copies into a shell
     guard = Guard(backend.access, secure=secure)
     guard.attach(app)
     pages.register(app, backend, of_request(backend.queries), guard)
     app.after_request(_secured(secure))
+    app.after_request(_outdating(backend.queries))
     app.register_error_handler(HTTPException, _refused)
     app.register_error_handler(FleetError, _failed)
     app.register_error_handler(Exception, _broken)
@@ -65,12 +69,26 @@ def _secured(secure: bool) -> Any:
     return add
 
 
+def _outdating(queries: Queries) -> Any:
+    """After an order, whoever looks next sees what came of it, also where many share what was read."""
+    outdate = getattr(queries, "outdate", None)
+
+    def look(response: Response) -> Response:
+        if outdate is not None and request.method not in _READS and response.status_code < 400:
+            outdate()
+        return response
+
+    return look
+
+
 def _refused(error: Exception) -> ResponseReturnValue:
     if not isinstance(error, HTTPException):
         return _broken(error)
     if error.code is not None and error.code < 400 and error.response is not None:  # routing's own redirects
         return error.response
     status = error.code or 500
+    if isinstance(error, SecurityError):
+        _log_refusal("a name that is not ours")
     answer = _answer(status, slug=f"http-{status}", what=error.name, fix="go back to the overview")
     if status == 405 and isinstance(answer, tuple):  # which methods there are
         allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
@@ -82,20 +100,25 @@ def _failed(error: Exception) -> ResponseReturnValue:
     status = next((http for family, _, http in ERROR_TABLE if isinstance(error, family)), 500)
     if not isinstance(error, FleetError) or isinstance(error, InvariantError):
         return _broken(error)
-    if isinstance(error, NotAllowed):
-        asking = known()
-        actor = asking.actor if asking else "nobody"
-        log.warning("refused %s %r to %s: %s", request.method, request.path[:200], actor, error.what)
+    if isinstance(error, (NotAllowed, TooManyTries)):
+        _log_refusal(error.what)
     answer = _answer(status, slug=error.slug, what=error.what, fix=error.fix)
     if isinstance(error, TooManyTries) and isinstance(answer, tuple):
         return (*answer, {"Retry-After": str(error.seconds)})
     return answer
 
 
+def _log_refusal(why: str) -> None:
+    asking = known()
+    actor = asking.actor if asking else "nobody"
+    method, path = request.method, request.path[:200]
+    log.warning("refused %s %r to %s from %s: %s", method, path, actor, source(), why)
+
+
 def _broken(error: Exception) -> ResponseReturnValue:
     """Says nothing of the inside; the id finds the traceback in the log."""
     error_id = secrets.token_hex(4)
-    log.error("error %s while answering %s", error_id, request.path, exc_info=error)
+    log.error("error %s while answering %r", error_id, request.path[:200], exc_info=error)
     return _answer(500, slug="bug", what=f"an error inside cto, id {error_id}", fix="report it with this id")
 
 
@@ -116,6 +139,10 @@ def _csrf_field() -> Markup:
 
 def _type_name(value: object) -> str:
     return type(value).__name__
+
+
+def _shell(value: object) -> str:
+    return shlex.quote(str(value))
 
 
 def _bytes(count: int) -> str:

@@ -21,9 +21,17 @@ LIVE_PATHS = frozenset({"/live", "/api/v1/live"})
 
 
 def build(
-    backend: Backend, *, hosts: Sequence[str] = LOOPBACK_HOSTS, secure: bool = False, threads: int = 8
+    backend: Backend,
+    *,
+    hosts: Sequence[str] = LOOPBACK_HOSTS,
+    secure: bool = False,
+    threads: int = 8,
+    ending: asyncio.Event | None = None,
 ) -> AsgiApp:
-    """What uvicorn runs. Each of the `threads` reads through the ports, which must allow that."""
+    """What uvicorn runs. Each of the `threads` reads through the ports, which must allow that. When `ending`
+    is set, event streams end and nobody is waited for who has not sent all of a request.
+    """
+    over = ending or asyncio.Event()
     pages: Any = create_app(
         backend, hosts=hosts, secure=secure
     )  # Any: the two libraries type WSGI differently
@@ -34,9 +42,9 @@ def build(
         if scope["type"] == "lifespan":
             await _lifespan(receive, send, broadcaster)
         elif scope["type"] == "http" and scope["path"] in LIVE_PATHS:
-            await _live(scope, receive, send)
+            await _live(scope, _until(over, receive), send)
         elif scope["type"] == "http":
-            await _page(flask, scope, receive, send)
+            await _page(flask, scope, _until(over, receive), send)
 
     async def _live(scope: Scope, receive: Receive, send: Send) -> None:
         if not host_is_trusted(_header(scope, b"host"), hosts):
@@ -58,8 +66,26 @@ async def _page(flask: Any, scope: Scope, receive: Receive, send: Send) -> None:
         whole = await asyncio.wait_for(_whole(scope, receive), _BODY_SECONDS)
     except TimeoutError:
         await plain_answer(send, 408, b"the request did not come to its end\n")
+        return
+    if whole and whole[-1]["type"] == "http.disconnect":
+        await plain_answer(send, 503, b"the request did not come to its end\n")
     else:
         await flask(scope, _replayed(whole, receive), send)
+
+
+def _until(over: asyncio.Event, receive: Receive) -> Receive:
+    """As if the other end went away when all is over."""
+
+    async def next_message() -> Message:
+        asked, ended = asyncio.ensure_future(receive()), asyncio.ensure_future(over.wait())
+        try:
+            await asyncio.wait({asked, ended}, return_when=asyncio.FIRST_COMPLETED)
+            return asked.result() if asked.done() else {"type": "http.disconnect"}
+        finally:
+            asked.cancel()
+            ended.cancel()
+
+    return next_message
 
 
 async def _whole(scope: Scope, receive: Receive) -> list[Message]:
@@ -100,7 +126,7 @@ def _welcome(scope: Scope, access: Access, *, secure: bool) -> Callable[[], bool
             found = access.bearer(token.strip(), source=source)
         else:
             found = access.recognize(cookie, source=source, look=True)
-        return found is not None and found.highest is not None
+        return found is not None and found.highest is not None and not found.owes_factor
 
     return ask
 

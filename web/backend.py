@@ -6,7 +6,7 @@ from datetime import datetime
 
 from web.access.ports import Access
 from web.calendar_port import Calendar
-from web.orders_port import Enrolling, RolloutOrders
+from web.orders_port import Enrolling, Inviting, RolloutOrders
 from web.ports import Queries, Records
 from web.updates_port import Updates
 from web.upkeep_port import Upkeep
@@ -23,3 +23,4 @@ class Backend:
     rollouts: RolloutOrders | None = None
     updates: Updates | None = None
     upkeep: Upkeep | None = None
+    inviting: Inviting | None = None

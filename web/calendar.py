@@ -15,12 +15,13 @@ from inventory.errors import OperatorError
 from web.access.grants import Level
 from web.access.guard import Guard, need, who
 from web.access.sites import may_at
-from web.calendar_port import Calendar, WindowEntry
+from web.calendar_port import Calendar, SiteWindows, WindowEntry
 from web.calendar_rules import last_day, site_of_override, visible
 from web.lists import Column, export
 from web.ports import Queries
 
 DAYS, MOST_DAYS, MOST_SITES, MOST_CHOSEN = 14, 62, 25, 500
+MOST_NOW = 50  # sites in the table of how each stands
 SAID = {
     "frozen": "Frozen: what is under way is finished; nothing new starts.",
     "lifted": "The freeze is lifted.",
@@ -45,10 +46,10 @@ def make(calendar: Calendar, queries: Queries, _guard: Guard, clock: Callable[[]
     @blueprint.get("")
     @need(Level.VIEWER)
     def page() -> ResponseReturnValue:
-        state = visible(calendar.state(), queries)
+        zone, asked = request.args.get("zone", "").strip()[:64], request.args.get("site", "")[:256]
+        state = visible(calendar.state(zone), queries)
         first = _date(request.args.get("from", ""), clock().date())
         days = min(MOST_DAYS, max(1, _number(request.args.get("days", ""), DAYS)))
-        zone, asked = request.args.get("zone", "")[:64], request.args.get("site", "")[:256]
         last = last_day(first, days)
         sites = [each.site for each in state.sites if asked in ("", each.site)]
         entries = {site: calendar.entries(site, first, last, zone) for site in sites[:MOST_SITES]}
@@ -62,6 +63,8 @@ def make(calendar: Calendar, queries: Queries, _guard: Guard, clock: Callable[[]
             dates=dates,
             rows=[Row(site, _by_day(each, dates)) for site, each in entries.items()],
             left=max(0, len(sites) - MOST_SITES),
+            now_shown=_now(state.sites, asked)[:MOST_NOW],
+            zones=sorted({"UTC", *(each.timezone for each in state.sites)}),
             first=first,
             days=days,
             zone=zone,
@@ -72,11 +75,18 @@ def make(calendar: Calendar, queries: Queries, _guard: Guard, clock: Callable[[]
             may_act=who().may_somewhere(Level.OPERATOR),
         )
 
-    _orders(blueprint, calendar, queries)
+    _freezes(blueprint, calendar, queries)
+    _overrides(blueprint, calendar, queries)
     return blueprint
 
 
-def _orders(blueprint: Blueprint, calendar: Calendar, queries: Queries) -> None:
+def _now(sites: Sequence[SiteWindows], asked: str) -> list[SiteWindows]:
+    """Who needs somebody first, then who is open, then who opens next."""
+    found = [each for each in sites if asked in ("", each.site)]
+    return sorted(found, key=lambda each: (not each.alarm, not each.open, each.next_start or "~", each.site))
+
+
+def _freezes(blueprint: Blueprint, calendar: Calendar, queries: Queries) -> None:
     @blueprint.post("/freeze")
     @need(Level.OPERATOR)
     def freeze() -> ResponseReturnValue:
@@ -95,6 +105,8 @@ def _orders(blueprint: Blueprint, calendar: Calendar, queries: Queries) -> None:
         calendar.unfreeze(site=site, reason=_field("reason"), actor=who().actor)
         return _back("lifted")
 
+
+def _overrides(blueprint: Blueprint, calendar: Calendar, queries: Queries) -> None:
     @blueprint.post("/override")
     @need(Level.OPERATOR)
     def override() -> ResponseReturnValue:

@@ -19,6 +19,8 @@ class SiteWindows:
     next_end: str
     why: tuple[str, ...]  # it is closed
     alarm: bool  # somebody should look
+    until_local: str = ""  # the same for people, on the clock of the zone that was asked for
+    next_local: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,10 @@ class CalendarState:
 class Calendar(Protocol):
     """`actor` is who the audit log names; `person` is who counts where two people are needed."""
 
-    def state(self) -> CalendarState: ...
+    def state(self, zone: str = "") -> CalendarState:
+        """`zone`: whose wall clock the local times are of; empty: each site's own."""
+        ...
+
     def entries(self, site: str, first: date, last: date, zone: str = "") -> Sequence[WindowEntry]:
         """`zone`: whose wall clock `local` is of; empty: the site's own."""
         ...

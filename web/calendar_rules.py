@@ -11,13 +11,13 @@ MOST_DAYS = 366
 
 
 def visible(state: CalendarState, queries: Queries) -> CalendarState:
-    """Of the sites that the visitor may see; a freeze of everything concerns everybody."""
+    """Of the sites that the visitor may see; a freeze of everything, and the clock, concern everybody."""
     names = {site.name for site in queries.sites()}
     return replace(
         state,
         sites=[each for each in state.sites if each.site in names],
         freezes=[each for each in state.freezes if each.site in names or not each.site],
-        overrides=[each for each in state.overrides if each.site in names],
+        overrides=[each for each in state.overrides if each.site in names or not each.site],
     )
 
 

@@ -4,7 +4,7 @@ One pass over `Queries`, used by the page, by its fragments and by the JSON; no 
 """
 
 import dataclasses
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 from inventory.wording import count
 from web import present
 from web.ports import ClusterView, EventView, NodeView, Queries, RunView, SiteView
+from web.snapshot_needs import without_snapshot
+from web.waiting import waiting
 
-_PAGE = 500
 P = TypeVar("P", ClusterView, NodeView)
 EXPIRES_SOON = timedelta(days=30)
 
@@ -47,6 +48,7 @@ class FleetPart:
     engine_pid: int
     observe_only: bool
     last_event: int
+    unseen: int = 0  # nodes that were ready when last seen, too long ago to say so now
 
     @property
     def engine(self) -> str:
@@ -59,8 +61,8 @@ class FleetPart:
 
 def gather(queries: Queries, now: datetime) -> FleetPart:
     """The whole fleet as it is known now; the one that others look at just now, where there is such."""
-    ready: Callable[[], FleetPart] | None = getattr(queries, "gathered", None)
-    return build(queries, now) if ready is None else ready()
+    ready: Callable[[datetime], FleetPart] | None = getattr(queries, "gathered", None)
+    return build(queries, now) if ready is None else ready(now)
 
 
 def build(queries: Queries, now: datetime) -> FleetPart:
@@ -70,6 +72,7 @@ def build(queries: Queries, now: datetime) -> FleetPart:
     sites = [_site(site, clusters_at[site.name], nodes_at[site.name], now) for site in queries.sites()]
     shown = {node.name for part in sites for node in _nodes_of(part)}
     badges = [present.cluster_badge(cluster, now) for cluster in clusters]
+    tones = Counter(present.node_badge(node, now).tone for node in nodes)
     return FleetPart(
         sites=tuple(sites),
         orphans=[node for node in nodes if node.name not in shown],
@@ -77,7 +80,8 @@ def build(queries: Queries, now: datetime) -> FleetPart:
         running=[node for node in nodes if node.step],
         runs=queries.runs(5),
         nodes=len(nodes),
-        ready=sum(present.node_badge(node, now).tone == "good" for node in nodes),
+        ready=tones["good"],
+        unseen=tones["unknown"],
         cluster_count=len(clusters),
         clusters_ready=sum(badge.tone == "good" for badge in badges),
         engine_pid=engine.pid,
@@ -87,14 +91,16 @@ def build(queries: Queries, now: datetime) -> FleetPart:
 
 
 def needs_of(queries: Queries, now: datetime) -> Sequence[present.Need]:
-    """What waits for a person, clusters first."""
+    """What waits for a person."""
     return gather(queries, now).needs
 
 
 def _needs(
     nodes: Sequence[NodeView], clusters: Sequence[ClusterView], queries: Queries, now: datetime
 ) -> list[present.Need]:
-    return [*present.needs(nodes, clusters), *expiring(clusters, now), *ending(queries.expiries(), now)]
+    missing = without_snapshot(clusters, now)
+    ends = [*expiring(clusters, now), *ending(queries.expiries(), now)]
+    return [*waiting(queries), *present.needs(nodes, clusters), *missing, *ends]
 
 
 def _grouped(items: Sequence[P]) -> dict[str, list[P]]:
@@ -172,15 +178,8 @@ def _nodes_of(part: SitePart) -> list[NodeView]:
 
 
 def latest_events(queries: Queries, count: int, subject: str = "") -> list[EventView]:
-    """The newest events, oldest first. About one subject they are found by paging through its history."""
-    if not subject:
-        return list(queries.events(max(0, queries.last_event_id() - count), count))
-    found: list[EventView] = []
-    after = 0
-    while page := queries.events(after, _PAGE, subject):
-        found = [*found, *page][-count:]
-        after = page[-1].id
-    return found
+    """The newest events, oldest first."""
+    return list(reversed(queries.recent_events(count, 0, subject)))
 
 
 def to_dict(fleet: FleetPart, queries: Queries, now: datetime) -> dict[str, Any]:

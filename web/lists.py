@@ -8,18 +8,18 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
-from flask import Response, current_app, jsonify, request
+from flask import Response, current_app, g, jsonify, request
 from werkzeug.datastructures import MultiDict
 
 from web.present import Badge
+from web.texts import Texts
 
 T = TypeVar("T")
 R = TypeVar("R")
 PER_PAGE, MOST_EXPORTED = 50, 100_000
-_MOST_REMEMBERED = 64
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 
 
@@ -55,6 +55,7 @@ class Column(Generic[T]):
     choices: bool = False  # offers a filter of the values that occur
     order: Callable[[T], Any] | None = None  # what to sort by, if not the text
     words: Callable[[T], str] | None = None  # the cell's text where making the cell costs more
+    moves: bool = False  # with time, while the item stays the same; only for one with choices
 
     def text(self, item: T) -> str:
         return text_of(self.cell(item)) if self.words is None else self.words(item)
@@ -114,10 +115,9 @@ def listing(
     asked = request.args if args is None else args
     query = _cleaned(columns, asked)
     filters = {key: value for key, value in query.items() if key != "page"}
-    chosen = remembered(
-        items, (request.path, *sorted(filters.items())), lambda: _chosen(items, columns, query)
-    )
     options = remembered(items, (request.path, "options"), lambda: _options(items, columns))
+    key = request.path, *sorted(filters.items())
+    chosen = remembered(items, key, lambda: _chosen(items, columns, query, options))
     pages = max(1, -(-len(chosen) // per_page))
     page = min(pages, max(1, int(query.get("page", "1"))))
     rows = chosen[(page - 1) * per_page : page * per_page]
@@ -125,29 +125,32 @@ def listing(
 
 
 def remembered(items: Sequence[T], key: tuple[Any, ...], make: Callable[[], R]) -> R:
-    """What was made of the same items for the last one who asked so. Items that are the same value (and not
-    only equal) are those that many share, and they can't change.
+    """What was made of the same items of the same moment for another who asked so. The items (and not only
+    equal ones) are held as long as what was made of them, so that no others come to have their id.
     """
-    if not isinstance(items, tuple):
+    moment = g.get("moment") if isinstance(items, tuple) else None
+    if moment is None:
         return make()
-    kept: dict[Any, tuple[Any, Any]] = current_app.extensions.setdefault("remembered", {})
-    found = kept.get(key)
-    if found is not None and found[0] is items:
-        return cast(R, found[1])
-    made = make()
-    if len(kept) >= _MOST_REMEMBERED:
-        kept.clear()
-    kept[key] = (items, made)
-    return made
+    kept: tuple[Any, R] = moment.remembered(("list", id(items), *key), lambda: (items, make()))
+    return kept[1]
 
 
-def _chosen(items: Sequence[T], columns: Sequence[Column[T]], query: dict[str, str]) -> list[T]:
-    return _sorted(_filtered(items, columns, query), columns, query.get("sort", ""))
+def _chosen(
+    items: Sequence[T],
+    columns: Sequence[Column[T]],
+    query: dict[str, str],
+    options: Mapping[str, Sequence[str]],
+) -> list[T]:
+    found = _filtered(items, columns, query)
+    words = query.get("q", "").lower().split()
+    if words:
+        found = _with_words(found, columns, words, options)
+    return _sorted(found, columns, query.get("sort", ""))
 
 
 def _options(items: Sequence[T], columns: Sequence[Column[T]]) -> dict[str, list[str]]:
     return {
-        column.key: sorted({column.text(item) for item in items} - {""})
+        column.key: sorted(set(map(column.words or column.text, items)) - {""})
         for column in columns
         if column.choices
     }
@@ -185,8 +188,12 @@ def to_csv(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     writer = csv.writer(out)
     writer.writerow(head)
     for row in rows:
-        writer.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in row])
+        writer.writerow(map(guarded, row))
     return out.getvalue()
+
+
+def guarded(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def _cleaned(columns: Sequence[Column[T]], args: "MultiDict[str, str]") -> dict[str, str]:
@@ -205,14 +212,33 @@ def _filtered(items: Sequence[T], columns: Sequence[Column[T]], query: dict[str,
     for column in columns:
         wanted = query.get(column.key, "") if column.choices else ""
         if wanted:
-            found = [item for item in found if column.text(item) == wanted]
-    words = query.get("q", "").lower().split()
-    if words:
-        found = [
-            item
-            for item in found
-            if all(word in " ".join(c.text(item) for c in columns).lower() for word in words)
-        ]
+            text = column.words or column.text
+            found = [item for item in found if text(item) == wanted]
+    return found
+
+
+def _with_words(
+    items: list[T], columns: Sequence[Column[T]], words: list[str], options: Mapping[str, Sequence[str]]
+) -> list[T]:
+    """Those that have every word in one of their cells."""
+    steady = [column for column in columns if not column.moves]
+    values = {column.key: " ".join(options.get(column.key, ())).lower() for column in columns}
+    moving = [c for c in columns if c.moves and any(word in values[c.key] for word in words)]
+    texts = _texts().of(items, lambda item: "\n".join(column.text(item) for column in steady).lower())
+
+    def fits(item: T, text: str, word: str) -> bool:
+        return word in text or any(word in column.text(item).lower() for column in moving)
+
+    return [
+        item for item, text in zip(items, texts, strict=True) if all(fits(item, text, word) for word in words)
+    ]
+
+
+def _texts() -> Texts:
+    """Those of a list that many share are kept; others are made for one visitor, and so are their texts."""
+    if g.get("moment") is None:
+        return Texts()
+    found: Texts = current_app.extensions.setdefault(f"texts of {request.endpoint}", Texts())
     return found
 
 

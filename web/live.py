@@ -22,40 +22,44 @@ POLL_SECONDS = 0.25
 BEAT_SECONDS = 15.0  # a comment line, so that a dead connection is noticed by both ends
 MOST_LISTENERS = 256
 _REST = 9  # looking takes at most a tenth of a core
+_BEAT = b": beat\n\n"
 _EACH = 0.05  # seconds; so that all open pages together ask at most twenty times a second
 
 
 class Broadcaster:
-    """Polls for change and wakes every listener. The latest state wins; nobody has a backlog."""
+    """Polls for change and wakes every listener. The latest state wins; nobody has a backlog. All wait for
+    the same future and get the same bytes: what is done for each of them is the write.
+    """
 
     def __init__(self, queries: Queries, *, poll: float = POLL_SECONDS, beat: float = BEAT_SECONDS) -> None:
         self._fingerprints, self._poll, self._beat = Fingerprints(queries), poll, beat
-        self._listeners: set[asyncio.Event] = set()
+        self._listeners = 0
         self._task: asyncio.Task[None] | None = None
-        self._latest = ""
+        self._latest, self._message = "", _BEAT
+        self._news: asyncio.Future[None] | None = None  # done when there is another message
 
     @property
     def listeners(self) -> int:
-        return len(self._listeners)
+        return self._listeners
 
     async def serve(self, receive: Receive, send: Send, *, welcome: Callable[[], bool] | None = None) -> None:
         """One listener, from its request until it goes away, or is not welcome any more (asked at each beat,
         in a thread).
         """
-        if len(self._listeners) >= MOST_LISTENERS:
+        if self._listeners >= MOST_LISTENERS:
             await plain_answer(send, 503, b"too many open pages\n")
             return
-        wake = asyncio.Event()
-        self._listeners.add(wake)
+        self._listeners += 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch())
         gone = asyncio.create_task(_disconnected(receive))
         try:
             await _start(send)
-            await self._feed(wake, gone, send, welcome)
+            await self._feed(gone, send, welcome)
+            await send({"type": "http.response.body", "body": b""})  # its end, where somebody is still there
         finally:
             gone.cancel()
-            self._listeners.discard(wake)
+            self._listeners -= 1
             if not self._listeners:
                 await self.close()
 
@@ -66,28 +70,27 @@ class Broadcaster:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    async def _feed(
-        self,
-        wake: asyncio.Event,
-        gone: "asyncio.Task[None]",
-        send: Send,
-        welcome: Callable[[], bool] | None,
-    ) -> None:
-        sent, asked = "", asyncio.get_running_loop().time()
+    async def _feed(self, gone: "asyncio.Task[None]", send: Send, welcome: Callable[[], bool] | None) -> None:
+        loop = asyncio.get_running_loop()
+        sent, asked = _BEAT, loop.time()
         while not gone.done():
-            now = asyncio.get_running_loop().time()
+            now = loop.time()
             if welcome is not None and now - asked >= self._beat:
                 asked = now
                 if not await asyncio.to_thread(welcome):
                     return
-            latest = self._latest
-            text = f"data: {latest}\n\n" if latest != sent else ": beat\n\n"
-            sent = latest
-            await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
-            wake.clear()
-            waiting = asyncio.create_task(wake.wait())
-            await asyncio.wait({waiting, gone}, timeout=self._beat, return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
+            message = self._message
+            body = _BEAT if message is sent else message
+            sent = message
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            if sent is self._message:  # there may be another since
+                news = self._next(loop)
+                await asyncio.wait({news, gone}, timeout=self._beat, return_when=asyncio.FIRST_COMPLETED)
+
+    def _next(self, loop: asyncio.AbstractEventLoop) -> "asyncio.Future[None]":
+        if self._news is None:
+            self._news = loop.create_future()
+        return self._news
 
     async def _watch(self) -> None:
         while True:
@@ -97,12 +100,13 @@ class Broadcaster:
             except Exception as error:  # noqa: BLE001 - a store that can't be read now is news, not the end
                 latest = json.dumps({"error": type(error).__name__})
             if latest != self._latest:
-                self._latest = latest
-                for wake in self._listeners:
-                    wake.set()
+                self._latest, self._message = latest, f"data: {latest}\n\n".encode()
+                news, self._news = self._news, None
+                if news is not None:
+                    news.set_result(None)
             took = asyncio.get_running_loop().time() - began
             # A large fleet is looked at less often, and many pages, which will all ask, are told less often.
-            await asyncio.sleep(max(self._poll, took * _REST, len(self._listeners) * _EACH))
+            await asyncio.sleep(max(self._poll, took * _REST, self._listeners * _EACH))
 
 
 class Fingerprints:

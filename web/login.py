@@ -1,5 +1,7 @@
 """Coming and going: login by password, by a one-time code, and logout. `Access` recognizes people."""
 
+import logging
+
 from flask import Blueprint, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
@@ -8,6 +10,7 @@ from web.access.guard import Guard, checked_next, known, open_to_all, source
 from web.access.ports import Access, NotRecognized, TooManyTries
 
 _MAX_FIELD = 300
+log = logging.getLogger(__name__)
 
 
 def make(access: Access, guard: Guard) -> Blueprint:
@@ -84,6 +87,7 @@ def _again(template: str, error: OperatorError, **values: object) -> ResponseRet
     answer = make_response(render_template(template, error=error, **values))
     answer.status_code = 400
     if isinstance(error, TooManyTries):
+        log.warning("refused tries at %s from %s: too many", request.path, source())
         answer.status_code = 429
         answer.headers["Retry-After"] = str(error.seconds)
     elif isinstance(error, NotRecognized):

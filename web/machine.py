@@ -23,6 +23,18 @@ class DiskPart:
     badge: Badge
     health: Health | None
 
+    @property
+    def said(self) -> list[str]:
+        """What the disk says in numbers."""
+        if self.health is None:
+            return []
+        numbers = (
+            (self.health.temperature, "°C"),
+            (self.health.percentage_used, "% worn"),
+            (self.health.power_on_hours, "h in use"),
+        )
+        return [f"{number} {unit}" for number, unit in numbers if number is not None]
+
 
 @dataclass(frozen=True, slots=True)
 class MachinePart:

@@ -3,20 +3,18 @@
 A small fleet is shown whole, with a picture of each cluster; of a large one each site is a line.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
-from inventory.wording import count
 from web import fleet, rollouts
 from web.access.grants import Level
 from web.access.guard import need
 from web.calendar_port import Calendar, SiteWindows
 from web.calendar_rules import visible
-from web.ports import Queries, RolloutView
-from web.present import Need
+from web.ports import Queries
 
 EVENTS_SHOWN, NEEDS_SHOWN, RUNNING_SHOWN, WINDOWS_SHOWN = 20, 50, 30, 6
 DRAWN_CLUSTERS, DRAWN_NODES = 8, 60  # as many as fit in one glance
@@ -35,7 +33,7 @@ def make(queries: Queries, calendar: Calendar | None, clock: Callable[[], dateti
         return render_template(
             "overview.html",
             fleet=found,
-            needs=[*_joining(queries), *_waiting(under_way), *found.needs],
+            needs=sorted(found.needs, key=lambda need: need.tone != "bad"),
             rollouts=[(each, rollouts.badge(each)) for each in under_way],
             windows=_windows(calendar, queries),
             drawn=found.cluster_count <= DRAWN_CLUSTERS and found.nodes <= DRAWN_NODES,
@@ -45,33 +43,6 @@ def make(queries: Queries, calendar: Calendar | None, clock: Callable[[], dateti
         )
 
     return blueprint
-
-
-def _joining(queries: Queries) -> list[Need]:
-    """Machines that wait for somebody to compare words."""
-    waiting = queries.enrollments(("pending",))
-    if not waiting:
-        return []
-    sites = ", ".join(sorted({each.site for each in waiting}))
-    return [Need("pending", f"{count(len(waiting), 'machine')} to be let in at {sites}", "warn")]
-
-
-def _waiting(under_way: Sequence[RolloutView]) -> list[Need]:
-    """Rollouts that go on only when somebody does something."""
-    found = []
-    for each in under_way:
-        subject, waves = f"rollout/{each.id}", each.summary.get("waves", ())
-        if each.status == "stopped":
-            found.append(Need(subject, f"it has stopped: {each.summary.get('why') or 'see why'}"))
-        elif each.status == "paused":
-            found.append(Need(subject, f"it is paused: {each.summary.get('why') or each.reason}", "warn"))
-        found += [
-            Need(subject, f"wave {wave['number']} waits for approval", "warn")
-            for wave in waves
-            if wave["state"] == "approval"
-        ]
-        found += [Need(subject, f"{hand['node']}: {hand['do']}") for hand in each.summary.get("hands", ())]
-    return found
 
 
 def _windows(calendar: Calendar | None, queries: Queries) -> list[SiteWindows]:

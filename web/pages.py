@@ -5,8 +5,10 @@ from flask import Flask
 from web import (
     audit,
     calendar,
+    chosen,
     clusters,
     events,
+    inviting,
     login,
     nodes,
     overview,
@@ -32,14 +34,17 @@ def register(app: Flask, backend: Backend, queries: Queries, guard: Guard) -> No
     app.register_blueprint(sites.make(queries, clock))
     app.register_blueprint(clusters.make(queries, clock))
     app.register_blueprint(nodes.make(queries, clock))
+    app.register_blueprint(chosen.make(queries, clock))
     app.register_blueprint(events.make(queries, clock))
-    app.register_blueprint(search.make(queries, clock))
+    app.register_blueprint(search.make(backend, queries, clock))
     app.register_blueprint(audit.make(backend.records))
     app.register_blueprint(settings.make(backend.access, queries, guard))
     if backend.calendar is not None:
         app.register_blueprint(calendar.make(backend.calendar, queries, guard, clock))
     if backend.enrolling is not None:
-        app.register_blueprint(pending.make(backend.enrolling, queries, clock))
+        app.register_blueprint(pending.make(backend.enrolling, queries, clock, backend.inviting))
+    if backend.inviting is not None:
+        app.register_blueprint(inviting.make(backend.inviting, queries))
     if backend.rollouts is not None:
         app.register_blueprint(rollouts.make(backend.rollouts, queries, clock))
     if backend.updates is not None:

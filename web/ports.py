@@ -1,7 +1,6 @@
 """What every face of the product may ask and order: `Queries` and `Commands`. No HTTP, no SQL here.
 
-The store implements them directly (`controller.store`); later the HTTP client behind
-`cto --server` does too, so that the CLI and the pages can't come to differ.
+`controller.store` implements them, as does the HTTP client behind `cto --server`: CLI and pages can't differ.
 """
 
 from collections.abc import Mapping, Sequence
@@ -78,6 +77,13 @@ class ClusterView:
     changed_at: str = ""
     verified_at: str = ""
     expires: Mapping[str, str] = field(default_factory=dict)  # certificate → until when it is good
+    snapshot_problem: str = ""  # why the last etcd snapshot that was due could not be taken
+    snapshot_good_at: str = ""  # with such a problem: when the newest whole one was taken; empty: never
+    etcd: Mapping[str, Any] = field(default_factory=dict)  # as read last, with `at`: see `web.etcd_seen`
+    cordons: Mapping[str, Any] = field(default_factory=dict)  # `nodes` that were cordoned `at` that time
+    snapshot: Mapping[str, str] = field(
+        default_factory=dict
+    )  # the newest whole one: id, at, node, reason, actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,15 +215,19 @@ class Queries(Protocol):
     def clusters(self) -> Sequence[ClusterView]: ...
     def nodes(self) -> Sequence[NodeView]: ...
     def node(self, name: str) -> NodeView: ...
-    def runs(self, limit: int = 20) -> Sequence[RunView]: ...
+    def runs(self, limit: int = 20, before: str = "") -> Sequence[RunView]: ...  # older than that
     def run(self, run_id: str) -> RunView: ...
     def events(self, after: int = 0, limit: int = 500, subject: str = "") -> Sequence[EventView]: ...
+    def recent_events(self, limit: int = 500, before: int = 0, subject: str = "") -> Sequence[EventView]:
+        """The newest first; of those before that id (0: of all)."""
+        ...
+
     def last_event_id(self) -> int: ...
     def facts(self, node: str, limit: int = 2) -> Sequence[Mapping[str, Any]]: ...
-    def rollouts(self, limit: int = 20) -> Sequence[RolloutView]: ...
+    def rollouts(self, limit: int = 20, before: str = "") -> Sequence[RolloutView]: ...  # older than that
     def rollout(self, rollout: str) -> RolloutView: ...
-    def rollout_clusters(self, rollout: str) -> Sequence[Mapping[str, Any]]:
-        """Its clusters with their nodes, in their order."""
+    def rollout_clusters(self, rollout: str, cluster: str = "") -> Sequence[Mapping[str, Any]]:
+        """Its clusters with their nodes, in their order; or only the one that is named."""
         ...
 
     def rollout_sites(self, rollout: str) -> Sequence[str]:
@@ -266,11 +276,18 @@ class AuditCheck:
 class Records(Protocol):
     """The audit log, for those who look after the whole fleet."""
 
-    def audit(self, *, search: str = "", before: int = 0, limit: int = 100) -> Sequence[AuditView]:
-        """The newest first; `before` that row (0: from the newest on), with every word of `search`."""
+    def audit(
+        self, *, search: str = "", before: int = 0, after: int = 0, limit: int = 100, oldest: bool = False
+    ) -> Sequence[AuditView]:
+        """Between two rows (0: no such end), with every word of `search`; the newest or the oldest first."""
         ...
 
-    def audit_check(self) -> AuditCheck: ...
+    def audit_check(self, *, noted: str = "") -> AuditCheck:
+        """`noted`: a row that was kept elsewhere, `SEQ HASH`; only that shows a tail that was cut off.
+
+        Raises OperatorError if it is no such thing.
+        """
+        ...
 
 
 class Commands(Protocol):
@@ -279,5 +296,5 @@ class Commands(Protocol):
     def order_rollout(
         self, rollout: str, verb: str, *, actor: str, reason: str, cluster: str = "", wave: int = -1
     ) -> str:
-        """`verb`: pause, resume, abort, cancel (a cluster), approve (a wave, from 0)."""
+        """`verb`: pause, resume, abort, cancel (a cluster), approve or withdraw (a wave, from 0)."""
         ...

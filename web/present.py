@@ -18,6 +18,8 @@ STALE_AFTER = 600.0  # seconds; what is older is shown as old and never as good
 # Tone → symbol. The word beside it says the same, so neither color nor symbol is needed to read it.
 SYMBOLS = {"good": "●", "busy": "◐", "warn": "▲", "bad": "✖", "unknown": "?", "idle": "○"}
 
+_MOST_BADGES = 1024
+
 # Nothing was put on the machine yet, or nothing is on it any more.
 _NOT_BEGUN = frozenset({NodeState.DECLARED, NodeState.PINNED, NodeState.INSPECTED, NodeState.RESET})
 _TITLES = {transition.step: transition for transition in _TRANSITIONS}
@@ -33,6 +35,10 @@ class Badge:
     @property
     def symbol(self) -> str:
         return SYMBOLS[self.tone]
+
+
+# There are few different ones, and a large fleet is shown by ten thousand of them each second.
+_badge = lru_cache(maxsize=_MOST_BADGES)(Badge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,12 @@ def age(at: str, now: datetime) -> str:
     return f"{int(seconds)} s ago"
 
 
+def until(at: str, now: datetime) -> float:
+    """Seconds until then; 0 for what is over, or no time."""
+    when = parse_time(at)
+    return 0.0 if when is None else max(0.0, (when - now).total_seconds())
+
+
 def lasts(seconds: float) -> str:
     """A length of time, as in "40 s", "21 min", "3 h 20 min", "2 d 4 h"."""
     whole = max(0, round(seconds))
@@ -92,16 +104,16 @@ def is_stale(at: str, now: datetime) -> bool:
 def node_badge(node: NodeView, now: datetime) -> Badge:
     """A node that is ready but was not seen lately is unknown, not good."""
     if node.problem:
-        return Badge("bad", f"{node.state}, stopped")
+        return _badge("bad", f"{node.state}, stopped")
     if node.step:
-        return Badge("busy", node.state)
+        return _badge("busy", node.state)
     if node.state == NodeState.READY:
         if is_stale(node.seen_at, now):
-            return Badge("unknown", "ready when last seen")
-        return Badge("good", "ready")
+            return _badge("unknown", "ready when last seen")
+        return _badge("good", "ready")
     if node.state in _NOT_BEGUN:
-        return Badge("idle", node.state)
-    return Badge("warn", f"{node.state}, unfinished")
+        return _badge("idle", node.state)
+    return _badge("warn", f"{node.state}, unfinished")
 
 
 def cluster_badge(cluster: ClusterView, now: datetime) -> Badge:
@@ -127,38 +139,6 @@ def site_badge(clusters: Sequence[Badge]) -> Badge:
     if clusters and all(badge.tone == "good" for badge in clusters):
         return Badge("good", "ready")
     return Badge("idle", "nothing installed")
-
-
-@dataclass(frozen=True, slots=True)
-class Quorum:
-    """Of a cluster's control planes. `well` counts those that are good by fresh sight."""
-
-    members: int
-    well: int
-    badge: Badge
-
-    @property
-    def needed(self) -> int:
-        return self.members // 2 + 1
-
-
-def quorum(nodes: Sequence[NodeView], now: datetime) -> Quorum:
-    """What the control planes' states say of etcd's majority; etcd itself is asked by the engine."""
-    controls = [node_badge(node, now) for node in nodes if node.role != "worker"]
-    well = sum(badge.tone == "good" for badge in controls)
-    spare = well - (len(controls) // 2 + 1)
-    if not controls:
-        badge = Badge("idle", "no control plane")
-    elif any(each.tone == "unknown" for each in controls) and spare < 0:
-        badge = Badge("unknown", "not known: members were not seen lately")
-    elif spare < 0:
-        badge = Badge("bad", "no majority is well")
-    elif spare == 0 and len(controls) > 1:
-        badge = Badge("warn", "no member may fail now")
-    else:
-        can = f"{spare} may fail" if spare else "the only member is well"
-        badge = Badge("good", can)
-    return Quorum(len(controls), well, badge)
 
 
 def progress(node: NodeView, now: datetime) -> Progress | None:

@@ -3,6 +3,7 @@
 The engine decides (`controller.core.rollout.verbs`). Here is only what somebody reads before they confirm.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from web.access.ports import NotAllowed
 from web.access.sites import may_at
 from web.ports import Queries, RolloutView
 
-VERBS = ("pause", "resume", "abort", "cancel", "approve")
+VERBS = ("pause", "resume", "abort", "cancel", "approve", "withdraw")
 _NOT_BEGUN = frozenset({"planned", "staged"})
 _ENDED = frozenset({"committed", "rolled-back", "failed", "needs-hands", "cancelled"})
 _NO_WAVE = -1
@@ -34,8 +35,14 @@ class Order:
     grave: bool = False  # can't be taken back
 
     def command(self, rollout: str) -> str:
-        more = f" --cluster {self.cluster}" if self.cluster else f" --wave {self.wave}" if self.wave else ""
-        return f'cto rollout {self.verb} {rollout}{more} --reason "…"'
+        more = (
+            f" --cluster {shlex.quote(self.cluster)}"
+            if self.cluster
+            else f" --wave {self.wave}"
+            if self.wave
+            else ""
+        )
+        return f'cto rollout {self.verb} {shlex.quote(rollout)}{more} --reason "…"'
 
 
 def order_of(
@@ -55,6 +62,9 @@ def order_of(
     if verb == "approve":
         number = wave or waiting_wave(rollout)
         return Order(verb, f"Approve wave {number}", _approving(number, rollout, clusters), wave=number)
+    if verb == "withdraw":
+        number = wave or _approved_wave(rollout)
+        return Order(verb, f"Withdraw the approval of wave {number}", _withdrawing(number), wave=number)
     raise OperatorError(f"{verb[:20]!r} is no order", fix=f"one of {', '.join(VERBS)}")
 
 
@@ -66,6 +76,14 @@ def waiting_wave(rollout: RolloutView) -> int:
     raise RefusedError("no wave of this rollout waits for approval", fix="name the one that is meant")
 
 
+def _approved_wave(rollout: RolloutView) -> int:
+    """The wave that is approved and not begun, from 1."""
+    for wave in rollout.summary.get("waves", ()):
+        if wave["state"] in ("approval", "waiting") and wave.get("approved_by"):
+            return int(wave["number"])
+    raise RefusedError("no wave of this rollout is approved and not begun", fix="name the one that is meant")
+
+
 def offered(rollout: RolloutView) -> list[str]:
     """Verbs that would change something now."""
     if rollout.over:
@@ -73,6 +91,8 @@ def offered(rollout: RolloutView) -> list[str]:
     found = {"running": ["pause"], "paused": ["resume"]}.get(rollout.status, [])
     if any(wave["state"] == "approval" for wave in rollout.summary.get("waves", ())):
         found = [*found, "approve"]
+    if any(w["state"] == "approval" and w.get("approved_by") for w in rollout.summary.get("waves", ())):
+        found = [*found, "withdraw"]
     return found if rollout.status == "aborted" else [*found, "abort"]
 
 
@@ -141,4 +161,9 @@ def _approving(number: int, rollout: RolloutView, clusters: Sequence[Cluster]) -
     return [
         f"{count(len(chosen), 'cluster')} with {nodes} at {named}: {wanted}.",
         "They begin when the waves before are done, and each site's window is open.",
+        "Whoever started the rollout can't approve. Where nobody else could, it counts after ten minutes.",
     ]
+
+
+def _withdrawing(number: int) -> list[str]:
+    return [f"Wave {number} waits for an approval again.", "A wave that was begun is not stopped by this."]

@@ -11,7 +11,8 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from web import fleet, present
+from inventory.errors import OperatorError
+from web import bulk, fleet, present
 from web.access.grants import Level
 from web.access.guard import need, who
 from web.lists import Code, Column, Link, Seen, export, listing
@@ -22,6 +23,7 @@ from web.wave_picture import STAGES, WAVE_BADGES, cluster_badge, draw_waves, ste
 
 EVENTS_SHOWN, CLUSTERS_SHOWN, MOST = 50, 40, 200
 NODES_SHOWN = 60  # of clusters that nobody asked for by name
+SEVERAL = {"pause": "running", "resume": "paused"}  # what is ordered of several → what they are before
 _OPEN = ("running", "failed", "checking")  # phases in which it matters how each node is
 _TONES = {"running": "busy", "paused": "warn", "stopped": "bad", "aborted": "idle", "succeeded": "good"}
 _BAD = frozenset({"failed", "needs-hands", "rolled-back", "rolling-back"})
@@ -47,12 +49,14 @@ class Part:
 def make(orders: RolloutOrders, queries: Queries, clock: Callable[[], datetime]) -> Blueprint:
     """The blueprint, bound to what it reads and orders."""
     blueprint = Blueprint("rollouts", __name__, url_prefix="/rollouts")
-    _reading(blueprint, queries, clock)
+    _all(blueprint, queries)
+    _one(blueprint, queries, clock)
     _ordering(blueprint, orders, queries)
+    _several(blueprint, orders, queries)
     return blueprint
 
 
-def _reading(blueprint: Blueprint, queries: Queries, clock: Callable[[], datetime]) -> None:
+def _all(blueprint: Blueprint, queries: Queries) -> None:
     @blueprint.get("")
     @need(Level.VIEWER)
     def page() -> ResponseReturnValue:
@@ -60,10 +64,18 @@ def _reading(blueprint: Blueprint, queries: Queries, clock: Callable[[], datetim
         saved = export(found, COLUMNS, "rollouts")
         if saved is not None:
             return saved
+        open_ones = [each for each in found if each.status in SEVERAL.values()]
+        mine = [each for each in open_ones[: bulk.MOST] if may_order(each, queries)]
         return render_template(
-            "rollouts.html", listing=listing(found, COLUMNS, command="cto rollout history")
+            "rollouts.html",
+            listing=listing(found, COLUMNS, command="cto rollout history"),
+            several=[(each, badge(each)) for each in mine],
+            commands={verb: _command(verb, mine) for verb in SEVERAL},
+            ordered=request.args.get("ordered") == "yes",
         )
 
+
+def _one(blueprint: Blueprint, queries: Queries, clock: Callable[[], datetime]) -> None:
     @blueprint.get("/<rollout>")
     @need(Level.VIEWER)
     def one(rollout: str) -> ResponseReturnValue:
@@ -83,18 +95,15 @@ def _reading(blueprint: Blueprint, queries: Queries, clock: Callable[[], datetim
             summary=found.summary,
             done_at=done_at(found, clock()),
             picture=draw_waves(found.summary.get("waves", ()), clusters),
-            wave_badges=WAVE_BADGES,
             clusters=parts(chosen[:CLUSTERS_SHOWN], named=bool(cluster), wave=bool(wave)),
             left=max(0, len(chosen) - CLUSTERS_SHOWN),
             wave=wave,
             cluster=cluster,
-            stage_badge=stage_badge,
-            steps=steps,
-            way=len(STAGES) - 1,
             events=list(reversed(events)),
             ordered=request.args.get("ordered") == "yes",
             may_act=may_order(found, queries),
             offered=offered(found),
+            **WORDS,
         )
 
 
@@ -127,6 +136,27 @@ def _ordering(blueprint: Blueprint, orders: RolloutOrders, queries: Queries) -> 
         return redirect(url_for("rollouts.one", rollout=found.id, ordered="yes"), 303)
 
 
+def _several(blueprint: Blueprint, orders: RolloutOrders, queries: Queries) -> None:
+    """Only what can be taken back is ordered of several at once; the rest is confirmed one by one."""
+
+    @blueprint.post("/several")
+    @need(Level.OPERATOR)
+    def several() -> ResponseReturnValue:
+        chosen, verb = bulk.ticked("rollout", "rollout"), _field("verb")
+        if verb not in SEVERAL:
+            raise OperatorError(f"{verb[:20]!r} is not ordered of several at once", fix="pause or resume")
+        reason, actor = checked_reason(_field("reason")), who().actor
+        for rollout in chosen:
+            must_order(queries.rollout(rollout), queries)
+        bulk.each(chosen, lambda rollout: orders.order(rollout, verb, reason=reason, actor=actor))
+        return redirect(url_for("rollouts.page", ordered="yes"), 303)
+
+
+def _command(verb: str, rollouts: Sequence[RolloutView]) -> str:
+    ids = [each.id for each in rollouts if each.status == SEVERAL[verb]]
+    return bulk.command(f"cto rollout {verb}", ids, ' --reason "…"') if ids else ""
+
+
 def parts(clusters: Sequence[Mapping[str, Any]], *, named: bool, wave: bool) -> list[Part]:
     """With all nodes of a cluster that was asked for by name. Else, as long as the page stays small, with
     those of clusters that are at work or failed, or of any in a wave that was asked for.
@@ -157,6 +187,15 @@ def stage_badge(stage: str) -> present.Badge:
     return present.Badge(tones.get(stage, "busy"), stage)
 
 
+# What the template says of waves and stages.
+WORDS: Mapping[str, Any] = {
+    "wave_badges": WAVE_BADGES,
+    "stage_badge": stage_badge,
+    "steps": steps,
+    "way": len(STAGES) - 1,
+}
+
+
 def done_at(rollout: RolloutView, now: datetime) -> str:
     """When it should be done if nothing stood in its way; empty if that can't be told."""
     left = rollout.summary.get("seconds_left", 0)
@@ -165,7 +204,8 @@ def done_at(rollout: RolloutView, now: datetime) -> str:
     return (now + timedelta(seconds=left)).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _target(rollout: RolloutView) -> str:
+def target(rollout: RolloutView) -> str:
+    """The versions that it brings."""
     wanted: Mapping[str, str] = rollout.facts.get("target", {})
     return ", ".join(f"{name} {version}" for name, version in wanted.items())
 
@@ -177,7 +217,7 @@ def _done(rollout: RolloutView) -> str:
 COLUMNS: list[Column[RolloutView]] = [
     Column("id", "Rollout", lambda r: Link(r.id, url_for("rollouts.one", rollout=r.id))),
     Column("status", "Status", badge, True),
-    Column("target", "To", _target, True),
+    Column("target", "To", target, True),
     Column("done", "Nodes done", _done),
     Column("by", "By", lambda r: r.actor, True),
     Column("reason", "Why", lambda r: r.reason),

@@ -3,11 +3,11 @@
 What is shown once (a token, a one-time code) is in the answer to the order itself, and nowhere else.
 """
 
-import segno
 from flask import Blueprint, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from inventory.errors import OperatorError, UnknownName
+from web import qr
 from web.access.grants import Grant, Level, Principal
 from web.access.guard import Guard, need, who
 from web.access.ports import TOKEN_DAYS, Access
@@ -20,6 +20,7 @@ def make(access: Access, _queries: Queries, guard: Guard) -> Blueprint:
     """The blueprint, bound to the accounts and to the guard that keeps the cookie."""
     blueprint = Blueprint("settings", __name__, url_prefix="/settings")
     _own(blueprint, access, guard)
+    _second_factor(blueprint, access)
     _tokens(blueprint, access)
     _everybody(blueprint, access)
     return blueprint
@@ -32,7 +33,7 @@ def _own(blueprint: Blueprint, access: Access, guard: Guard) -> None:
         return shown(access)
 
     @blueprint.post("/sessions/end")
-    @need(Level.VIEWER, person=True)
+    @need(Level.VIEWER, person=True, fresh=True)
     def end_session() -> ResponseReturnValue:
         access.end_session(who(), _field("id"))
         return _back("ended")
@@ -42,18 +43,26 @@ def _own(blueprint: Blueprint, access: Access, guard: Guard) -> None:
     def password() -> ResponseReturnValue:
         if _field("new") != _field("again"):
             raise OperatorError("the two new passwords differ", fix="type the same one twice")
-        access.change_password(who(), _field("old"), _field("new"))
+        access.change_password(who(), _field("old"), _field("new"), _field("totp"))
         return guard.close(make_response(redirect("/login", 303)))
 
+
+def _second_factor(blueprint: Blueprint, access: Access) -> None:
+    @blueprint.get("/second-factor")
+    @need(Level.VIEWER, person=True, early=True)
+    def factor() -> ResponseReturnValue:
+        """For those who can't go on without one."""
+        return render_template("factor.html")
+
     @blueprint.post("/totp/begin")
-    @need(Level.VIEWER, person=True)
+    @need(Level.VIEWER, person=True, early=True)
     def begin_totp() -> ResponseReturnValue:
         _has_password(access, who())
         made = access.begin_totp(who())
-        return render_template("totp.html", secret=made.secret, qr=_qr(made.uri))
+        return render_template("totp.html", secret=made.secret, qr=qr.picture(made.uri))
 
     @blueprint.post("/totp/confirm")
-    @need(Level.VIEWER, person=True)
+    @need(Level.VIEWER, person=True, early=True)
     def confirm_totp() -> ResponseReturnValue:
         _has_password(access, who())
         access.confirm_totp(who(), _field("secret"), _field("code"), _field("password"))
@@ -62,13 +71,13 @@ def _own(blueprint: Blueprint, access: Access, guard: Guard) -> None:
     @blueprint.post("/totp/remove")
     @need(Level.VIEWER, person=True)
     def remove_totp() -> ResponseReturnValue:
-        access.remove_totp(who(), _field("password"))
+        access.remove_totp(who(), _field("password"), _field("totp"))
         return _back("totp-off")
 
 
 def _tokens(blueprint: Blueprint, access: Access) -> None:
     @blueprint.post("/tokens/create")
-    @need(Level.VIEWER, person=True)
+    @need(Level.VIEWER, person=True, fresh=True)
     def create_token() -> ResponseReturnValue:
         days = _field("days") or "30"
         if not days.isascii() or not days.isdecimal() or len(days) > 4:
@@ -90,33 +99,40 @@ def _tokens(blueprint: Blueprint, access: Access) -> None:
 
 def _everybody(blueprint: Blueprint, access: Access) -> None:
     @blueprint.post("/accounts/add")
-    @need(Level.ADMIN, whole=True, person=True)
+    @need(Level.ADMIN, whole=True, person=True, fresh=True)
     def invite() -> ResponseReturnValue:
         name = _field("name")
         code = access.invite(who(), name, _grants(_field("grants")))
         return shown(access, once=f"one-time code of {name}, good for a day at /enter", secret=code)
 
     @blueprint.post("/accounts/code")
-    @need(Level.ADMIN, whole=True, person=True)
+    @need(Level.ADMIN, whole=True, person=True, fresh=True)
     def new_code() -> ResponseReturnValue:
         name = _field("name")
-        code = access.new_code(who(), name)
+        code = access.new_code(who(), name, forget_factor=_field("factor") == "forget")
         return shown(access, once=f"one-time code of {name}, good for a day at /enter", secret=code)
 
     @blueprint.post("/accounts/grants")
-    @need(Level.ADMIN, whole=True, person=True)
+    @need(Level.ADMIN, whole=True, person=True, fresh=True)
     def grants() -> ResponseReturnValue:
         access.set_grants(who(), _field("name"), _grants(_field("grants")))
         return _back("grants")
 
     @blueprint.post("/accounts/disable")
-    @need(Level.ADMIN, whole=True, person=True)
+    @need(Level.ADMIN, whole=True, person=True, fresh=True)
     def disable() -> ResponseReturnValue:
         access.disable(who(), _field("name"), disabled=_field("disabled") == "yes")
         return _back("account")
 
+    @blueprint.post("/accounts/sessions")
+    @need(Level.ADMIN, whole=True, person=True, fresh=True)
+    def end_sessions() -> ResponseReturnValue:
+        access.end_sessions(who(), _field("name"))
+        return _back("ended-all")
+
 
 SAID = {
+    "ended-all": "All sessions of that account are over.",
     "ended": "That session is over.",
     "totp-on": "The second factor is needed from the next login on.",
     "totp-off": "The second factor is off.",
@@ -167,8 +183,3 @@ def _field(name: str) -> str:
 
 def _back(said: str) -> ResponseReturnValue:
     return redirect(f"/settings?said={said}", 303)
-
-
-def _qr(uri: str) -> str:
-    """As a data address: the content security policy allows those for pictures."""
-    return segno.make(uri, error="m").svg_data_uri(scale=4, border=2, dark="#000", light="#fff")

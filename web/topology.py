@@ -3,7 +3,7 @@
 The template turns it into SVG. Positions only; tone and words come from `web.present`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,8 @@ from web import present
 from web.ports import NodeView
 
 _BOX_WIDTH, _BOX_HEIGHT, _GAP, _PER_ROW = 160, 44, 14, 5
-_TOP, _ROW = 46, 74
+_TOP, _BETWEEN, _LINE = 46, 30, 16
+_NONE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Box:
     x: int
     y: int
     controls: bool  # a control plane: has a line to the endpoint
+    mark: str = ""  # what else is to be read in it, such as its role in etcd
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,12 @@ class Picture:
     box_height: int = _BOX_HEIGHT
 
 
-def draw(nodes: Sequence[NodeView], now: datetime) -> Picture:
-    """Control planes (and appliances) in the upper rows, workers below, each row centered."""
+def draw(nodes: Sequence[NodeView], now: datetime, marks: Mapping[str, str] = _NONE) -> Picture:
+    """Control planes (and appliances) in the upper rows, workers below, each row centered.
+
+    `marks`: by node, one more line in its box; with any, all boxes are higher by it.
+    """
+    height = _BOX_HEIGHT + (_LINE if marks else 0)
     upper = [node for node in nodes if node.role != "worker"]
     lower = [node for node in nodes if node.role == "worker"]
     rows = [(part, True) for part in _rows(upper)] + [(part, False) for part in _rows(lower)]
@@ -44,9 +50,9 @@ def draw(nodes: Sequence[NodeView], now: datetime) -> Picture:
     for index, (part, controls) in enumerate(rows):
         left = (width - len(part) * (_BOX_WIDTH + _GAP) + _GAP) // 2
         for column, node in enumerate(part):
-            x, y = left + column * (_BOX_WIDTH + _GAP), _TOP + index * _ROW + 18
-            boxes.append(Box(node, present.node_badge(node, now), x, y, controls))
-    return Picture(width, _TOP + len(rows) * _ROW + 4, width // 2, boxes)
+            x, y = left + column * (_BOX_WIDTH + _GAP), _TOP + index * (height + _BETWEEN) + 18
+            boxes.append(Box(node, present.node_badge(node, now), x, y, controls, marks.get(node.name, "")))
+    return Picture(width, _TOP + len(rows) * (height + _BETWEEN) + 4, width // 2, boxes, box_height=height)
 
 
 def _rows(nodes: Sequence[NodeView]) -> list[Sequence[NodeView]]:

@@ -22,7 +22,7 @@ from web.updates_port import FeedView, MirrorView, ProposalView, ReleaseView, Up
 
 SOON = timedelta(days=1)  # the shortest part of a feed's metadata is often good for a few days only
 LOOK_AGAIN = timedelta(days=7)
-_BADGES = {
+BADGES = {
     "ready": Badge("good", "lies ready"),
     "not-staged": Badge("idle", "not staged"),
     "withdrawn": Badge("bad", "withdrawn"),
@@ -74,7 +74,7 @@ def make(updates: Updates, queries: Queries, clock: Callable[[], datetime]) -> B
     @need(Level.VIEWER)
     def one(name: str) -> ResponseReturnValue:
         release = release_named(name, updates)
-        return render_template("release.html", release=release, badge=_BADGES[release.state])
+        return render_template("release.html", release=release, badge=BADGES[release.state])
 
     return blueprint
 
@@ -139,12 +139,13 @@ COLUMNS: list[Column[ReleaseView]] = [
     Column("kind", "Kind", lambda r: r.kind, True),
     Column("version", "Version", lambda r: r.version, order=lambda r: r.counter),
     Column("from", "From", lambda r: ", ".join(r.upgrades) or "any"),
-    Column("state", "State", lambda r: _BADGES[r.state], True),
+    Column("state", "State", lambda r: BADGES[r.state], True),
     Column("seen", "Known since", lambda r: Seen(r.seen_at, stale=False), order=lambda r: r.seen_at),
-    Column("notes", "Notes", lambda r: _first_line(r.notes)),
+    Column("notes", "Notes", lambda r: first_line(r.notes)),
 ]
 
 
-def _first_line(notes: str) -> str:
+def first_line(notes: str) -> str:
+    """Without the marks of a heading, and short."""
     line = next((line.strip("# ") for line in notes.splitlines() if line.strip("# ")), "")
     return line if len(line) <= 100 else f"{line[:99]}…"

@@ -7,12 +7,17 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class FeedView:
-    """Where releases come from. `ends`: part of its metadata → until when that is believed."""
+    """Where releases come from. `ends`: part of its metadata → until when that is believed.
+
+    `every_hours`: between looks that the controller takes by itself, 0: none; `problem`: why the last failed.
+    """
 
     url: str
     channel: str
     checked_at: str  # empty: never
     ends: Mapping[str, str]
+    every_hours: int = 0
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

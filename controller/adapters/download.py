@@ -39,7 +39,7 @@ def fetch(
         part.unlink(missing_ok=True)  # two halves of different files could not be told apart
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            _continue(url, part, report, limit)
+            _continue(url, part, report, limit, plain=bool(sha256))
         except urllib.error.HTTPError as error:
             if error.code < 500 or attempt == _ATTEMPTS:
                 raise TransportError(
@@ -54,7 +54,8 @@ def fetch(
             return
 
 
-def _continue(url: str, part: Path, report: Callable[[int, int], None], limit: int) -> None:
+def _continue(url: str, part: Path, report: Callable[[int, int], None], limit: int, *, plain: bool) -> None:
+    """`plain`: the way may lead over plain HTTP."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url)  # noqa: S310 - the caller lets only http(s) through
     if have:
@@ -68,6 +69,12 @@ def _continue(url: str, part: Path, report: Callable[[int, int], None], limit: i
             return  # there is nothing after what we have; the hash decides
         raise
     with response:
+        if not plain and response.geturl().startswith("http://"):
+            raise OperatorError(
+                "the server sends on to plain HTTP, and nothing says what the file must be",
+                where=url,
+                fix="give its sha256, or name an address that stays with https://",
+            )
         resumed = response.status == http.client.PARTIAL_CONTENT
         _keep_tag(part, response.headers.get("ETag") or "")
         done = have if resumed else 0

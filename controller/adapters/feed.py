@@ -8,6 +8,7 @@ lock: it is made for a single user.
 import fcntl
 import hashlib
 import http.client
+import json
 import os
 import shutil
 import tempfile
@@ -27,7 +28,7 @@ from controller.adapters.download import fetch
 from controller.adapters.feed_source import Patience, Source
 from controller.adapters.images import local_path
 from controller.app.feed_port import RoleState, TargetInfo
-from controller.app.plain_files import open_plain, pieces
+from controller.app.plain_files import file_sha256, open_plain, pieces
 from inventory.errors import BusyError, FleetError, OperatorError, RefusedError, TransportError
 
 _ROLES = ("root", "timestamp", "snapshot", "targets")
@@ -53,6 +54,7 @@ class TufFeeds:
                 f"this is not root metadata that is signed by its own keys: {error}",
                 fix="name the root.json that the publisher gave you",
             ) from error
+        _no_key_twice(metadata.signed, "root.json")
         role = metadata.signed.roles["root"]
         return role.threshold, tuple(sorted(role.keyids))
 
@@ -86,7 +88,7 @@ class TufFeeds:
                 self._fetch(source, target, arriving, progress)
             else:
                 _copy(source.folder, target, arriving, progress)
-            if arriving.stat().st_size != target.length or _sha256(arriving) != target.sha256:
+            if arriving.stat().st_size != target.length or file_sha256(arriving) != target.sha256:
                 raise _other_file(target, url)
         except RefusedError:
             for path in to.parent.glob(f"{arriving.name}*"):
@@ -163,6 +165,7 @@ def _refreshed(
         )
         updater.refresh()
         signed = {role: Metadata[Any].from_file(str(folder / f"{role}.json")).signed for role in _ROLES}
+    _no_key_twice(signed["root"], source.url)
     keys = signed["root"].roles
     states = {
         role: RoleState(each.version, each.expires, " ".join(sorted(keys[role].keyids)))
@@ -174,6 +177,15 @@ def _refreshed(
         if "sha256" in each.hashes
     }
     return states, targets
+
+
+def _no_key_twice(root: Root, where: str) -> None:
+    """Ids are the publisher's own words: whoever has one key under many ids would count as many people."""
+    for name, role in root.roles.items():
+        values = [json.dumps(root.keys[keyid].keyval, sort_keys=True) for keyid in role.keyids]
+        if len(set(values)) < len(values):
+            what = f"its root names one key under several ids for {name}: one signature would count twice"
+            raise RefusedError(what, where=where, fix="tell its publisher; nothing was changed")
 
 
 @contextmanager
@@ -231,11 +243,6 @@ def _copy(folder: Path, target: TargetInfo, to: Path, progress: Callable[[int, i
             kept.write(piece)
             progress(done, target.length)
     part.replace(to)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _other_file(target: TargetInfo, url: str) -> RefusedError:

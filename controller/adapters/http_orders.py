@@ -1,18 +1,19 @@
-"""The few orders of the store that go over another controller's API: rollouts, freezes, overrides agreed to.
+"""The few orders of the store that go over another controller's API: rollouts, freezes, overrides, machines
+that ask to join.
 
 The server knows by the token who orders; an `actor` that is handed in is not sent. Whatever else a command
 asks the store for is refused by name.
 """
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from controller.adapters.http_queries import HttpQueries
+from controller.adapters.http_queries import ALL, HttpQueries
 from inventory.calendar import Freeze, Override, SiteCalendar
 from inventory.errors import OperatorError, UnknownName
-from web.ports import RolloutView
+from web.ports import EnrollmentView, RolloutView
 
 _ELSEWHERE = OperatorError(
     "this command works on the controller's own computer only",
@@ -33,7 +34,7 @@ class HttpOrders:
         return self._queries.rollout(rollout)
 
     def open_rollouts(self) -> tuple[RolloutView, ...]:
-        return tuple(each for each in self._queries.rollouts() if not each.over)
+        return tuple(each for each in self._queries.rollouts(ALL) if not each.over)
 
     def order_rollout(
         self, rollout: str, verb: str, *, actor: str, reason: str, cluster: str = "", wave: int = -1
@@ -77,15 +78,36 @@ class HttpOrders:
                 return _override(each)
         raise UnknownName(f"there is no override {id_!r}", fix="see `cto window list`")
 
+    def request_override(self, site: str, *, reason: str, length: timedelta) -> Override:
+        """It gets its number and its times from the server."""
+        body = {"site": site, "reason": reason, "minutes": int(length.total_seconds() // 60)}
+        return _override(self._queries.ask("POST", "/overrides", body))
+
     def put_override(self, override: Override, *, actor: str, action: str) -> None:
         del actor
-        if action != "approve":  # a new one gets its number from the server
-            raise OperatorError("an override is asked for on the page of the calendar", fix="or over the API")
+        if action != "approve":
+            raise _ELSEWHERE
         self._queries.ask("POST", f"/overrides/{_quoted(override.id)}/approval")
 
     def cancel_override(self, override: Override, *, actor: str, reason: str) -> None:
         del actor
         self._queries.ask("POST", f"/overrides/{_quoted(override.id)}/cancellation", {"reason": reason})
+
+    # --- machines that ask to join
+
+    def enrollments(self) -> Sequence[EnrollmentView]:
+        return self._queries.enrollments()
+
+    def admit(self, enrollment: str, *, words: str, name: str, accept_conflict: bool) -> str:
+        """The node that it is from now on. The server compares the words, too."""
+        body = {"words": words, "name": name, "accept_conflict": accept_conflict}
+        return str(self._queries.ask("POST", f"/enrollments/{_quoted(enrollment)}/approval", body)["node"])
+
+    def reject_enrollment(self, enrollment: str, *, actor: str, reason: str, again: bool) -> EnrollmentView:
+        del actor
+        body = {"reason": reason, "again": again}
+        self._queries.ask("POST", f"/enrollments/{_quoted(enrollment)}/rejection", body)
+        return next(each for each in self.enrollments() if each.id == enrollment)
 
     def _state(self) -> Any:
         return self._queries.ask("GET", "/calendar")

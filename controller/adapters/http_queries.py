@@ -32,6 +32,7 @@ from web.ports import (
 
 T = TypeVar("T")
 _PREFIX, _PAGE, _TIMEOUT = "/api/v1", 500, 30.0
+ALL = 2**53
 _MAX_ANSWER = 256 * 1024**2
 _FAMILIES: dict[int, type[FleetError]] = {
     401: NotRecognized,
@@ -91,8 +92,8 @@ class HttpQueries:
     def node(self, name: str) -> NodeView:
         return _view(NodeView, self._get(f"/nodes/{_quoted(name)}"))
 
-    def runs(self, limit: int = 20) -> Sequence[RunView]:
-        return [_view(RunView, each) for each in self._get("/runs")][:limit]
+    def runs(self, limit: int = 20, before: str = "") -> Sequence[RunView]:
+        return [_view(RunView, each) for each in self._pages("/runs", before, limit)]
 
     def run(self, run_id: str) -> RunView:
         return _view(RunView, self._get(f"/runs/{_quoted(run_id)}"))
@@ -108,6 +109,17 @@ class HttpQueries:
             after = found[-1].id
         return found
 
+    def recent_events(self, limit: int = 500, before: int = 0, subject: str = "") -> Sequence[EventView]:
+        found: list[EventView] = []
+        while len(found) < limit:
+            size = min(_PAGE, limit - len(found))
+            page = self._get("/events", newest="true", before=before, limit=size, subject=subject)["events"]
+            found += [_view(EventView, each) for each in page]
+            if len(page) < size:
+                break
+            before = found[-1].id
+        return found
+
     def last_event_id(self) -> int:
         return int(self._get("/events", after=2**53, limit=1)["last"])
 
@@ -115,21 +127,22 @@ class HttpQueries:
         found: list[Mapping[str, Any]] = self._get(f"/nodes/{_quoted(node)}/facts", limit=limit)
         return found
 
-    def rollouts(self, limit: int = 20) -> Sequence[RolloutView]:
-        return [_view(RolloutView, each) for each in self._get("/rollouts")][:limit]
+    def rollouts(self, limit: int = 20, before: str = "") -> Sequence[RolloutView]:
+        return [_view(RolloutView, each) for each in self._pages("/rollouts", before, limit)]
 
     def rollout(self, rollout: str) -> RolloutView:
         return _view(RolloutView, self._get(f"/rollouts/{_quoted(rollout)}"))
 
-    def rollout_clusters(self, rollout: str) -> Sequence[Mapping[str, Any]]:
-        found: list[Mapping[str, Any]] = self._get(f"/rollouts/{_quoted(rollout)}/clusters")
-        return found
+    def rollout_clusters(self, rollout: str, cluster: str = "") -> Sequence[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = self._pages(f"/rollouts/{_quoted(rollout)}/clusters")
+        return [each for each in found if cluster in ("", each["name"])]
 
     def rollout_sites(self, rollout: str) -> Sequence[str]:
         return sorted({each["site"] for each in self.rollout_clusters(rollout)})
 
     def enrollments(self, states: Sequence[str] = ()) -> Sequence[EnrollmentView]:
-        found = [_view(EnrollmentView, each) for each in self._get("/enrollments")]
+        found = [_view(EnrollmentView, each) for each in self._pages("/enrollments")]
+        found.sort(key=lambda each: each.state != "pending")  # those that wait first, as elsewhere
         return [each for each in found if not states or each.state in states]
 
     def enrollment_refusals(self) -> Sequence[RefusalView]:
@@ -146,6 +159,10 @@ class HttpQueries:
 
     # --- what `cto status` asks beside them; the calendar is at /api/v1/calendar, already worked out
 
+    def feed_problem(self) -> str:
+        feed = self._get("/updates")["feed"]
+        return str(feed["problem"]) if feed else ""
+
     def calendars(self) -> Sequence[Any]:
         return ()
 
@@ -154,15 +171,16 @@ class HttpQueries:
 
     # --- HTTP
 
-    def _pages(self, path: str) -> list[Any]:
+    def _pages(self, path: str, cursor: str = "", most: int = ALL) -> list[Any]:
+        """What follows the cursor, to its end or until there are so many."""
         found: list[Any] = []
-        cursor = ""
-        while True:
-            page = self._get(path, cursor=cursor, limit=_PAGE)
+        while len(found) < most:
+            page = self._get(path, cursor=cursor, limit=min(_PAGE, most - len(found)))
             found += page["items"]
             cursor = page["next"]
             if not cursor:
-                return found
+                break
+        return found
 
     def _get(self, path: str, **params: str | int) -> Any:
         query = urlencode({key: value for key, value in params.items() if value != ""})

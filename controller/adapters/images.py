@@ -20,6 +20,7 @@ import zstandard
 
 from controller.adapters.download import MAX_BYTES, fetch
 from controller.adapters.factory import fetch_known
+from controller.app.plain_files import file_sha256
 from controller.app.ports import CachedImage
 from inventory.errors import OperatorError
 
@@ -256,11 +257,6 @@ def _recompress(source: Path, wire: Path) -> None:
         for piece in _unpacked(source, _kind(source)):
             writer.write(piece)
     temporary.replace(wire)
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -20,6 +20,7 @@ from inventory.errors import NodeError
 _ROLE = "node-role.kubernetes.io/"
 _MIRROR = "kubernetes.io/config.mirror"
 _POOLS = 256
+_KEPT = 4  # connections of each: what is asked side by side at one look, and not anew for each of them
 _MAX_ANSWER = 64 << 20
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
 _PAGE = 500  # objects of one answer
@@ -181,6 +182,7 @@ class KubeWork:
             ssl_context=client_context(access.ca, access.crt, access.key, alpn=("http/1.1",)),
             server_hostname=name,  # the certificate must be for the endpoint, also behind a tunnel
             retries=False,
+            maxsize=_KEPT,
         )
         made = access.server, f"https://{bracketed(host or name)}:{port or real}", pool
         with self._guard:

@@ -5,15 +5,18 @@ from typing import Any
 
 from controller.adapters.talos_node import NodeCalls
 from controller.app.ports import Volume
-from controller.app.talos_port import NodeDisk, NodeHardware
+from controller.app.talos_port import MachineMarks, NodeDisk, NodeHardware
 from facts.talos.messages import enum_number, message
 from facts.talos.resources import (
     ACTIVE_CONFIG,
     DISCOVERED_VOLUMES,
     DISKS,
+    EXTENSIONS,
+    LINKS,
     MEMORY_MODULES,
     PCI_DEVICES,
     PROCESSORS,
+    SCHEMATIC,
     SYSTEM_INFORMATION,
 )
 
@@ -39,6 +42,13 @@ class HardwareCalls(NodeCalls):
         spec = await self.resource(*ACTIVE_CONFIG)
         return bytes(spec["yaml_marshalled"]).decode(errors="replace")
 
+    async def schematic(self) -> str:
+        found = ""
+        async for _, spec in self._list(EXTENSIONS, "runtime"):
+            if spec["metadata"]["name"] == SCHEMATIC:
+                found = str(spec["metadata"]["version"])
+        return found
+
     async def disks(self) -> Sequence[NodeDisk]:
         return tuple([_disk(id_, spec) async for id_, spec in self._list(DISKS, "runtime")])
 
@@ -53,6 +63,14 @@ class HardwareCalls(NodeCalls):
 
     async def _rows(self, type_: str) -> tuple[Mapping[str, Any], ...]:
         return tuple([spec async for _, spec in self._list(type_, "hardware")])
+
+    async def marks(self) -> MachineMarks:
+        system = next(iter(await self._rows(SYSTEM_INFORMATION)), {})
+        links = [spec async for _, spec in self._list(LINKS, "network")]
+        cards = [spec for spec in links if not spec["kind"]]  # no bridges, bonds and pods' ends
+        found = [bytes(spec["permanent_addr"] or spec["hardware_addr"]) for spec in cards]
+        macs = frozenset(address.hex(":") for address in found if len(address) == 6 and any(address))
+        return MachineMarks(system.get("uuid", ""), system.get("serial_number", ""), macs)
 
     async def wipe(self, device: str, *, drop_partition: bool) -> None:
         descriptor = message("storage.BlockDeviceWipeDescriptor")(

@@ -6,8 +6,8 @@ in order.
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 from controller.app.notifying import telling
 from controller.app.run import execute
@@ -21,6 +21,7 @@ from inventory.selectors import Selection
 
 FINAL = ("done", "failed", "partly", "cancelled")
 _TICK = 0.25  # seconds between looks at the store; the store is on this machine
+T = TypeVar("T")
 
 
 def submit(
@@ -48,12 +49,31 @@ def submit(
 
 async def run_or_follow(services: Services, run_id: str, on_update: Callable[[], None]) -> RunRow:
     """Until the run is finished. `on_update` is called about four times a second."""
+
+    def ended() -> RunRow | None:
+        row = services.store.get_run(run_id)
+        return row if row.state in FINAL else None
+
+    return await see_through(services, ended, lambda: work(services, until=run_id), on_update)
+
+
+async def see_through(
+    services: Services,
+    ended: Callable[[], T | None],
+    as_engine: Callable[[], Awaitable[None]],
+    on_update: Callable[[], None],
+) -> T:
+    """What has `ended`: carried out as the engine, or awaited while another one is at work. Who only follows
+    and can't show it any more (`on_update` fails) ends by that; an engine goes on.
+    """
     ticker = asyncio.ensure_future(_ticking(services, on_update))
     try:
         while True:
-            row = services.store.get_run(run_id)
-            if row.state in FINAL:
-                return row
+            found = ended()
+            if found is not None:
+                return found
+            if ticker.done():
+                ticker.result()
             try:
                 lock = EngineLock.acquire(services.home)
             except BusyError:
@@ -62,7 +82,7 @@ async def run_or_follow(services: Services, run_id: str, on_update: Callable[[],
             with lock:
                 begin_engine(services)
                 async with telling(services):
-                    await work(services, until=run_id)
+                    await as_engine()
     finally:
         ticker.cancel()
         on_update()

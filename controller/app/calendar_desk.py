@@ -7,20 +7,21 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from controller.app import windows
+from controller.app.second_person import eligible
+from controller.app.site_decisions import Decided, SiteDecisions
 from controller.app.writing import Writing
 from controller.core.calendar import preview as core
-from controller.core.calendar.allowed import Circumstances, decide
+from controller.core.calendar.allowed import Circumstances
 from controller.core.calendar.instants import wall
-from controller.core.calendar.notices import skips
 from controller.core.calendar.preview import utc
+from controller.core.calendar.spans import Span
 from controller.core.calendar.trust import Reading, TimeState, judge
 from controller.core.calendar.zones import UnknownZoneError, zone
-from controller.store import people_read
 from controller.store.base import iso
 from controller.store.queries import StoreQueries
 from inventory.calendar import Freeze, Override, SiteCalendar
 from inventory.errors import OperatorError, UnknownName
-from web.access.grants import Level, labels_of
+from inventory.moments import instant
 from web.calendar_port import CalendarState, FreezeView, OverrideView, SiteWindows, WindowEntry
 
 _RECENT = timedelta(days=3)
@@ -37,19 +38,24 @@ class CalendarDesk:
     ) -> None:
         self._queries, self._writing = queries, writing
         self._now, self._synchronized = now, synchronized
+        self._decisions = SiteDecisions()
 
-    def state(self) -> CalendarState:
+    def state(self, zone: str = "") -> CalendarState:
+        here = _zone(zone) if zone else None
         now, calendars = self._now(), self._queries.calendars()
         told = self._circumstances(now)
         return CalendarState(
-            sites=[_site(each, now, told) for each in calendars],
+            sites=[
+                _site(each, decided, now, here)
+                for each, decided in zip(calendars, self._decisions.of(calendars, now, told), strict=True)
+            ],
             freezes=[_freeze_view(each) for each in told.freezes],
             overrides=[_override_view(each) for each in told.overrides],
             untrusted=told.untrusted,
         )
 
     def entries(self, site: str, first: date, last: date, zone: str = "") -> Sequence[WindowEntry]:
-        calendar = next((each for each in self._queries.calendars() if each.site == site), None)
+        calendar = self._queries.calendar(site)
         if calendar is None:
             raise UnknownName(
                 f"nothing is known of the windows of site {site!r}", fix="`cto apply` takes them over"
@@ -60,7 +66,7 @@ class CalendarDesk:
         return [_entry(site, each, here) for each in core.preview(calendar, first, last)]
 
     def freeze(self, *, site: str, reason: str, until: str, actor: str) -> None:
-        end = _instant(until) if until else None
+        end = instant(until, "until") if until else None
         self._writing.run(lambda s: windows.freeze(s, reason=reason, actor=actor, until=end, site=site))
 
     def unfreeze(self, *, site: str, reason: str, actor: str) -> None:
@@ -81,19 +87,7 @@ class CalendarDesk:
         self._writing.run(lambda s: windows.cancel_override(s, id_, actor=actor, reason=reason))
 
     def _people(self, site: str) -> int:
-        """How many could agree: everybody who can log in and is an operator there. The one who asks counts,
-        also if that is the operator of this computer.
-        """
-        found = next((each for each in self._queries.sites() if each.name == site), None)
-        labels = labels_of(site, found.labels if found else {})
-        able = [
-            each
-            for each in people_read.account_views(self._queries.rows)
-            if each.has_password
-            and not each.disabled
-            and any(grant.level >= Level.OPERATOR and grant.covers(labels) for grant in each.grants)
-        ]
-        return max(1, len(able))
+        return eligible(self._queries.rows, self._queries.sites(), (site,))
 
     def _circumstances(self, now: datetime) -> Circumstances:
         floor, untrusted = self._queries.time_state()
@@ -107,12 +101,12 @@ class CalendarDesk:
         )
 
 
-def _site(calendar: SiteCalendar, now: datetime, told: Circumstances) -> SiteWindows:
-    decision = decide(calendar, now, told)
+def _site(calendar: SiteCalendar, decided: Decided, now: datetime, here: tzinfo | None) -> SiteWindows:
+    decision, alarm = decided.decision, decided.skipped
     try:
-        alarm = any(each.alarm for each in skips(calendar, now))
+        clock = here or zone(calendar.timezone)
     except UnknownZoneError:
-        alarm = True
+        alarm, clock = True, here or UTC
     return SiteWindows(
         site=calendar.site,
         timezone=calendar.timezone,
@@ -123,7 +117,25 @@ def _site(calendar: SiteCalendar, now: datetime, told: Circumstances) -> SiteWin
         next_end=utc(decision.next.end) if decision.next else "",
         why=tuple(decision.why),
         alarm=decision.alarm or alarm,
+        until_local=_on_clock(decision.until, clock, now) if decision.until else "",
+        next_local=_stretch(decision.next, clock) if decision.next else "",
     )
+
+
+def _on_clock(at: datetime, clock: tzinfo, now: datetime) -> str:
+    """Its day is named unless it is today's."""
+    shown = at.astimezone(clock)
+    return (
+        f"{shown:%H:%M %Z}" if shown.date() == now.astimezone(clock).date() else f"{shown:%a %d %b %H:%M %Z}"
+    )
+
+
+def _stretch(span: Span, clock: tzinfo) -> str:
+    """Names of zones are shown at both ends where the clocks change in between."""
+    start, end = span.start.astimezone(clock), span.end.astimezone(clock)
+    changed = f" {start:%Z}" if start.utcoffset() != end.utcoffset() else ""
+    day = "" if start.date() == end.date() else f"{end:%a} "
+    return f"{start:%a %d %b %H:%M}{changed}-{day}{end:%H:%M %Z}"
 
 
 def _entry(site: str, entry: core.Entry, here: tzinfo) -> WindowEntry:
@@ -168,15 +180,3 @@ def _zone(name: str) -> tzinfo:
         return zone(name)
     except UnknownZoneError as error:
         raise OperatorError(error.what, fix="write an IANA zone, such as Europe/Berlin or UTC") from None
-
-
-def _instant(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise OperatorError(
-            f"{text[:40]!r} is no instant", fix="write it with its offset, as in 2026-12-05T18:00:00Z"
-        )
-    return found.astimezone(UTC)

@@ -3,7 +3,6 @@
 Fetches what the cache does not have. Container images are not among it: see `unmet`.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from controller.app.desired import stored_facts
+from controller.app.plain_files import file_sha256
 from controller.app.services import Services
 from facts import hardware as profiles
 from facts.machine_model import hardware
@@ -62,7 +62,7 @@ async def carried(
     for cluster in clusters:
         services.manifests.of(cluster)  # held to their hashes, or refused with the reason
         for url, file in services.manifests.files(cluster).items():
-            found.setdefault(url, Carried(url, _sha256(file), file, place(url)))
+            found.setdefault(url, Carried(url, file_sha256(file), file, place(url)))
     return tuple(found.values())
 
 
@@ -113,14 +113,9 @@ def _source(url: str, wire: Path) -> Path:
 
 
 def _check(item: Carried) -> None:
-    if _sha256(item.source) != item.sha256:
+    if file_sha256(item.source) != item.sha256:
         raise OperatorError(
             "only images that are packed with zstd can travel",
             where=item.url,
             fix="name a .raw.zst in the site file; the Image Factory has one of every image",
         )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

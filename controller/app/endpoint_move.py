@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from controller.app.access import keep_access
+from controller.app.cluster_windows import refuse_closed
 from controller.app.context import ClusterJob, NodeJob
 from controller.app.desired import Desired, bundle_of, desire
 from controller.app.disruption import alone
@@ -25,6 +26,7 @@ from inventory.lifecycle import RECONFIGURE_PATH, NodeState, remaining
 from roles.access import kubeconfig
 
 _ANSWER_SECONDS = 180
+_SECONDS, _EACH = 60, 2 * RECONFIGURE_PATH[0].seconds  # as a window counts it: in all, and for each node
 
 
 async def move_endpoint(run: str, cluster: Cluster, jobs: Sequence[NodeJob]) -> bool:
@@ -64,6 +66,8 @@ async def settle_endpoint(
         if left_out and moves(jobs[0].services, cluster):
             what = f"its endpoint moves, and {', '.join(left_out)} is left out"
             raise RefusedError(what, where=cluster.name, fix="let the run include the whole cluster")
+        if jobs and moves(jobs[0].services, cluster) and not begun(jobs[0].services, cluster):
+            refuse_closed(jobs[0].services, cluster.name, _SECONDS + _EACH * len(jobs))
         await move_endpoint(run, cluster, jobs)
     except FleetError as error:
         subject = f"cluster/{cluster.name}"
@@ -77,6 +81,12 @@ def moves(services: Services, cluster: Cluster) -> bool:
     """Is a cluster that is in use to be found elsewhere than now?"""
     row, before = services.store.cluster(cluster.name), endpoint_in_use(services, cluster.name)
     return row is not None and row.in_use and before not in ("", cluster.endpoint)
+
+
+def begun(services: Services, cluster: Cluster) -> bool:
+    """By an earlier run that did not come to its end: that is finished, whatever the time."""
+    steps = [s for s in services.store.steps(f"cluster/{cluster.name}") if s.ref.step == "move-endpoint"]
+    return bool(steps) and steps[-1].outcome != "done"
 
 
 class MoveEndpoint:

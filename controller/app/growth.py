@@ -13,16 +13,18 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from controller.app.cluster_windows import refuse_closed, refuse_frozen
 from controller.app.context import Limits, NodeJob
 from controller.app.disruption import alone
 from controller.app.etcd_reading import LIVE, read_etcd
 from controller.app.services import Services
 from controller.app.snapshots import fresh
 from controller.app.steps.base import Patience
+from controller.app.steps.reboot import Reboot
 from controller.app.stored import stored_jobs
 from controller.core.quorum import refuse_join
 from inventory.errors import CheckFailed, OperatorError, RefusedError
-from inventory.lifecycle import NodeState
+from inventory.lifecycle import NodeState, remaining
 
 STABLE_SECONDS = 120.0  # between two changes of the membership
 _WELL_SECONDS = 300.0  # for the members to be well
@@ -52,6 +54,7 @@ class Growth:
     _arrived: set[str] = field(default_factory=set)
     _failed: dict[str, str] = field(default_factory=dict)
     _passed: set[str] = field(default_factory=set)
+    _gone: set[str] = field(default_factory=set)  # by an earlier run, which did not live to record it
     _admitted: str = ""
     _held: AsyncExitStack = field(default_factory=AsyncExitStack)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -64,8 +67,8 @@ class Growth:
     ) -> None:
         """`tasks` of this run by node, `failed` as it fills up: the running ones are dealt with first."""
         running = [j.node.name for j in jobs if j.node.role != "worker" and j.growth is None]
-        planes = {name: tasks[name] for name in running if name in tasks}
-        self.first = asyncio.ensure_future(running_as_declared(planes, failed))
+        waited = [tasks[name] for name in running if name in tasks]
+        self.first = asyncio.ensure_future(running_as_declared(running, waited, failed))
         # Perhaps nobody comes so far as to ask; what failed is in `failed` anyway.
         self.first.add_done_callback(lambda done: None if done.cancelled() else done.exception())
 
@@ -78,15 +81,18 @@ class Growth:
                 where=name,
                 fix="let the run include every new control plane, or take the others out of the site file",
             )
-        if job.state is NodeState.BOOT_SET and self.first is not None:
+        if await _left(job):
+            self._gone.add(name)
+        waits = job.state is NodeState.BOOT_SET and name not in self._gone
+        if waits and self.first is not None:
             await asyncio.shield(self.first)
         self._arrived.add(name)
         await self._tell()
         async with self._changed:
-            await self._changed.wait_for(lambda: self._may_go(job) or self._hopeless(name))
+            await self._changed.wait_for(lambda: self._may_go(name, waits=waits) or self._hopeless(name))
         if reason := self._hopeless(name):
             raise RefusedError(reason, where=name, fix=_AGAIN)
-        if job.state is NodeState.BOOT_SET:
+        if waits:
             await self._guarded(job)
 
     async def passed(self, name: str) -> None:
@@ -116,15 +122,18 @@ class Growth:
         async with self._changed:
             self._changed.notify_all()
 
-    def _may_go(self, job: NodeJob) -> bool:
-        """It is its turn: those that were told to boot by an earlier run first, then by their order."""
-        ahead = [name for name in self._order() if name not in self._passed]
+    def _may_go(self, name: str, *, waits: bool) -> bool:
+        """It is its turn: those that were told to boot by an earlier run first, then by their order. `waits`:
+        it has not left the bootstrap environment, and does so once the others are ready to.
+        """
+        ahead = [one for one in self._order() if one not in self._passed]
         ready = self._arrived | self._passed >= set(self.newcomers)
-        return bool(ahead) and ahead[0] == job.node.name and (ready or job.state is not NodeState.BOOT_SET)
+        return bool(ahead) and ahead[0] == name and (ready or not waits)
 
     def _order(self) -> list[str]:
         states = {name: self.services.store.node(name) for name in self.newcomers}
-        begun = [n for n in self.newcomers if (row := states[n]) is not None and row.state in _ASIDE]
+        aside = [n for n in self.newcomers if (row := states[n]) is not None and row.state in _ASIDE]
+        begun = aside + [n for n in self.newcomers if n in self._gone and n not in aside]
         return begun + [name for name in self.newcomers if name not in begun]
 
     def _hopeless(self, name: str) -> str:
@@ -138,6 +147,7 @@ class Growth:
     async def _guarded(self, job: NodeJob) -> None:
         """Snapshot, stability, and the guard: the last thing before the machine boots."""
         name = self._admitted = job.node.name
+        self._may_begin(name)
         await self._held.enter_async_context(alone(self.services, self.cluster))
         await fresh(self.services, self.cluster, f"before {name} joins")
         patience = Patience(self.services.clock, _WELL_SECONDS + stable_seconds())
@@ -154,9 +164,19 @@ class Growth:
 
     async def still(self, name: str) -> None:
         """Asked again right before the order to reboot: what was well a moment ago must be so now."""
+        self._may_begin(name)
         reason = refuse_join(name, (await read_etcd(self.services, self._planes())).reading(self.services))
         if reason:
             raise RefusedError(reason, where=name, fix=_AGAIN)
+
+    def _may_begin(self, name: str) -> None:
+        """All that are left have to fit into the window: an even number of members is no place to stop."""
+        if len(self._planes()) % 2 == 0:
+            refuse_frozen(self.services, self.cluster, where=name)
+            return
+        each = sum(t.seconds for t in remaining(NodeState.BOOT_SET)) + stable_seconds()
+        left = sum(one not in self._passed for one in self.newcomers)
+        refuse_closed(self.services, self.cluster, each * left, where=name)
 
     async def _why_not(self, name: str) -> str:
         planes = self._planes()
@@ -176,6 +196,16 @@ class Growth:
             raise CheckFailed("it is not in the store", where=self.cluster, fix="run cto apply again")
         jobs = stored_jobs(self.services, row, Limits.default())
         return [job for job in jobs if job.node.role != "worker" and job.state in _ASIDE]
+
+
+async def _left(job: NodeJob) -> bool:
+    """Has it left the bootstrap environment, told to by a run that died before it could say so? Then it may
+    be a member already, and is the last to be kept waiting until every member is known.
+    """
+    if job.state is not NodeState.BOOT_SET:
+        return False
+    told = [s for s in job.services.store.steps(f"node/{job.node.name}") if s.ref.step == "reboot"]
+    return bool(told) and told[-1].outcome != "done" and await Reboot().observe(job) is not None
 
 
 def growth_of(
@@ -200,11 +230,11 @@ def growth_of(
 
 
 async def running_as_declared(
-    tasks: Mapping[str, "asyncio.Future[None]"], failed: Mapping[str, object]
+    names: Sequence[str], tasks: Sequence["asyncio.Future[None]"], failed: Mapping[str, object]
 ) -> None:
     """Until the running control planes were dealt with; raises if one of them is not as it should be."""
-    await asyncio.gather(*tasks.values(), return_exceptions=True)
-    bad = [name for name in tasks if f"node/{name}" in failed]
+    await asyncio.gather(*tasks, return_exceptions=True)
+    bad = [name for name in names if f"node/{name}" in failed]
     if bad:
         raise RefusedError(
             f"{', '.join(bad)} is not as declared, and others join only after that", fix=_AGAIN

@@ -32,7 +32,7 @@ async def pin_all(
     tell: Callable[[str], None],
     pause: float = _PAUSE,
 ) -> int:
-    """Waits until every machine shows its key, and pins each as it comes. Returns how many that are."""
+    """Waits until every machine shows its key, and pins each as it comes. Returns how many there are."""
     waiting = {member.name: member for member in members(len(lab.status(folder)))}
     total, end = len(waiting), asyncio.get_running_loop().time() + seconds
     while waiting:
@@ -40,6 +40,9 @@ async def pin_all(
             if machine.name in waiting and machine.state == "bootstrap":
                 await pin(services, machine, waiting.pop(machine.name))
                 tell(f"{machine.name} at {machine.address}: pinned, {machine.words}")
+            elif machine.name in waiting and machine.state == "restarted":
+                del waiting[machine.name]  # installed, most likely, and then it never shows a key again
+                tell(f"{machine.name} at {machine.address}: restarted, it shows no key that could be pinned")
             elif machine.name in waiting and machine.state == "off":
                 raise Unreachable("it ended while it started", where=machine.name, fix=f"see {folder}")
         if asyncio.get_running_loop().time() > end:

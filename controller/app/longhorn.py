@@ -3,10 +3,9 @@
 from controller.app.context import ClusterJob
 from controller.app.engine import insist
 from controller.app.steps.registry import CLUSTER_ACTS
-from controller.app.steps.replicas import due
+from controller.app.steps.replicas import STEP, due
 
 
 async def follow_growth(job: ClusterJob) -> None:
-    step = "raise-replicas"
     if await due(job):
-        await insist(job.services, job.run, "cluster", job.cluster.name, step, CLUSTER_ACTS[step], job)
+        await insist(job.services, job.run, "cluster", job.cluster.name, STEP, CLUSTER_ACTS[STEP], job)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from controller.app.cluster_windows import closed
 from controller.app.endpoint import endpoint_in_use
 from controller.app.services import Services
 from controller.core.membership import explained, growing
@@ -10,6 +11,7 @@ from controller.core.plan import NodePlan
 from inventory.fleet import Cluster
 from inventory.lifecycle import NodeState
 
+_SECONDS = 60.0  # a plan looks whether it is open now; what fits is asked when it is done
 _MEMBERS = (NodeState.BOOTING, NodeState.JOINED, NodeState.CLEANED, NodeState.READY)
 
 
@@ -27,6 +29,10 @@ def path_of(services: Services, cluster: Cluster, members: Sequence[NodePlan]) -
         lines.append(f"first {', '.join(new)} are prepared and imaged, up to the reboot" if new[1:] else "")
         lines += explained(growing(len(present), new))
     lines += [f"{name} stays a member until you run: cto node remove {name}" for name in left]
+    changes = any(n.steps and n.name in present for n in members)
+    held = closed(services, cluster.name, _SECONDS) if lines or changes else None
+    if held is not None:
+        lines.append(f"not now, but for preparing what is new: {held.why}; {held.fix}")
     return tuple(filter(None, lines))
 
 

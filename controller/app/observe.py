@@ -12,7 +12,7 @@ from controller.app.context import TALOS_PORT, target_of
 from controller.app.desired import bundle_of
 from controller.app.identity import mint
 from controller.app.services import Services
-from controller.app.steps.reboot import BOOT_ID, ordered_boot
+from controller.app.steps.reboot import BOOT_ID, environment_again, ordered_boot
 from controller.store import NodeRow
 from inventory.errors import FleetError, HostKeyMismatch, Unreachable
 from inventory.fleet import Node
@@ -43,8 +43,10 @@ async def observe(
                 await _read(services, row, nodes.get(row.name), restored=row.name in restored)
         except FleetError as error:
             # One that was told to reboot may be on its way: waiting for it is the next step's matter.
-            if row.name in restored or isinstance(error, HostKeyMismatch):
+            if row.name in restored:
                 failed[row.name] = error
+            elif isinstance(error, HostKeyMismatch):
+                failed[row.name] = environment_again(row.name)
         else:
             if row.name in restored:
                 services.store.mark_observed(row.name)

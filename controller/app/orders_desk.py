@@ -1,6 +1,9 @@
 """Orders of pages and API about enrolments and rollouts: `web.orders_port` over the use cases."""
 
+from collections.abc import Mapping, Sequence
+
 from controller.app.enrollment import decide
+from controller.app.rollout_orders import order
 from controller.app.writing import Writing
 from inventory.errors import OperatorError
 from web.orders_port import WouldBe
@@ -16,6 +19,15 @@ class EnrollmentDesk:
         except OperatorError as error:
             return WouldBe("", error.what)
         return WouldBe(bound.node, bound.why)
+
+    def would_be_all(self, ids: Sequence[str]) -> Mapping[str, WouldBe]:
+        found = self._writing.run(lambda s: decide.bindings(s, ids))
+        return {
+            id_: WouldBe("", bound.what)
+            if isinstance(bound, OperatorError)
+            else WouldBe(bound.node, bound.why)
+            for id_, bound in found.items()
+        }
 
     def approve(self, id_: str, *, name: str, accept_conflict: bool, reason: str, actor: str) -> str:
         done = self._writing.run(
@@ -37,7 +49,5 @@ class RolloutDesk:
         self, rollout: str, verb: str, *, reason: str, actor: str, cluster: str = "", wave: int = -1
     ) -> None:
         self._writing.run(
-            lambda s: s.store.order_rollout(
-                rollout, verb, actor=actor, reason=reason, cluster=cluster, wave=wave
-            )
+            lambda s: order(s, rollout, verb, actor=actor, reason=reason, cluster=cluster, wave=wave)
         )

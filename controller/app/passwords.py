@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import secrets
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
 ISSUER = "cto"
+PRODUCT_WORDS = (ISSUER, "platform", "platform-in-a-box", "talos", "kubernetes", "controller")
 _STEP, _SKEW = 30, 1  # seconds of one TOTP code; steps that clocks may differ
 _ALPHABET = "ABCDEFGHJKMNPQRSTVWXYZ23456789"  # no letter that looks like another
-_GROUPS, _GROUP = 4, 5  # of a one-time code: 98 bits
+_GROUPS, _GROUP = 4, 7  # of a one-time code: 137 bits
 _AT_ONCE = 2
+_NAME, _LEFT = 3, 6  # characters of a name that counts as one; of a password without such names
 _JUDGED, _LEAST_SCORE = 72, 2  # characters that zxcvbn looks at; 2: a million guesses and more
 
 
@@ -72,14 +75,16 @@ class Passwords:
         return self._dummy
 
 
-def checked_password(password: str, *, name: str) -> str:
-    """A new password, or OperatorError. Length counts; letters of every kind are welcome."""
+def checked_password(password: str, *, name: str, words: Sequence[str] = ()) -> str:
+    """A new password, or OperatorError. Length counts; letters of every kind are welcome. `words`: names that
+    everybody in this organization knows.
+    """
     if len(password) < MIN_PASSWORD or len(password) > MAX_PASSWORD:
         raise OperatorError(
             f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters",
             fix="three or four words in a row are long enough, and easy to keep in mind",
         )
-    if name in password.lower() or _easily_guessed(password, name):
+    if name in password.lower() or _easily_guessed(password, [name, *PRODUCT_WORDS, *words]):
         raise OperatorError(
             "this password is among the first that somebody would try",
             fix="take words that have nothing to do with you or with each other",
@@ -87,11 +92,21 @@ def checked_password(password: str, *, name: str) -> str:
     return password
 
 
-def _easily_guessed(password: str, name: str) -> bool:
-    """By lists of passwords that leaked, words, dates, keyboards' rows and repetition."""
+def _easily_guessed(password: str, known: list[str]) -> bool:
+    """By lists of passwords that leaked, words, dates, keyboards' rows and repetition; and what is left of it
+    without the names that everybody here knows.
+    """
     from zxcvbn import zxcvbn
 
-    return bool(zxcvbn(password[:_JUDGED], user_inputs=[name, ISSUER])["score"] < _LEAST_SCORE)
+    left = password.lower()
+    for word in sorted((each for each in known if len(each) >= _NAME), key=len, reverse=True):
+        left = left.replace(word.lower(), "")
+    if (
+        left != password.lower()
+        and sum(not each.isspace() and each not in "-_.!?+*#" for each in left) < _LEFT
+    ):
+        return True
+    return bool(zxcvbn(password[:_JUDGED], user_inputs=known)["score"] < _LEAST_SCORE)
 
 
 def totp_step(secret: str, code: str, at: datetime) -> int:

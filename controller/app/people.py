@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from controller.app import leaked
 from controller.app import passwords as pw
 from controller.app.people_admin import PeopleAdmin
 from controller.app.writing import Writing
@@ -15,19 +16,23 @@ from controller.store import people_read
 from controller.store.base import iso
 from controller.store.queries import StoreQueries
 from controller.store.sessions import NewSession
+from controller.store.store import Store
 from inventory.errors import RefusedError
 from web.access.grants import Grant, Principal
 from web.access.ports import (
+    FRESH_SECONDS,
     IDLE_SECONDS,
     LONGEST_SECONDS,
     MAX_PASSWORD,
     Enrolling,
     Login,
     NotRecognized,
+    PeoplePolicy,
     SessionView,
 )
 
 _IDLE, _LONGEST = timedelta(seconds=IDLE_SECONDS), timedelta(seconds=LONGEST_SECONDS)
+_FRESH = timedelta(seconds=FRESH_SECONDS)
 _TOUCH = timedelta(seconds=30)  # a session's last sight is not written down more often
 
 
@@ -80,12 +85,21 @@ class People(PeopleAdmin):
         if row is None or row["purpose"] != "password":
             self._failed_code(source)
             raise _no_code()
-        hashed = self._passwords.hash(pw.checked_password(password, name=row["account"]))
+        hashed = self._hash_new(password, name=row["account"])
         account = self._take(code, "password", source)
         self._writing.run(lambda s: s.store.set_password(account, hashed, actor=f"user:{account}"))
         if self._account(account)["totp"] is None:
             return self._open(account, "password", source)
         raise NotRecognized("the password is set", fix="log in with it and your second factor")
+
+    def confirm(self, who: Principal, proof: str, totp: str, *, source: str) -> Login:
+        if self._account(who.account)["password"]:
+            return self.login(who.account, proof, totp, source=source)
+        row = self._code(proof)
+        if row is None or row["account"] != who.account:
+            self._failed_code(source)
+            raise _no_code()
+        return self.enter(proof, source=source)
 
     def recognize(self, cookie: str, *, source: str, look: bool = False) -> Principal | None:
         if not cookie or len(cookie) > MAX_PASSWORD:
@@ -95,7 +109,8 @@ class People(PeopleAdmin):
         if row is None:
             return None
         now, seen = self._now(), datetime.fromisoformat(row["seen_at"])
-        if now - seen > _IDLE or now - datetime.fromisoformat(row["began_at"]) > _LONGEST:
+        age = now - datetime.fromisoformat(row["began_at"])
+        if now - seen > _IDLE or age > _LONGEST:
             self._writing.later(
                 lambda s: s.store.end_session(hash_, actor=f"user:{row['account']}", why="its time was over")
             )
@@ -110,6 +125,8 @@ class People(PeopleAdmin):
             source=source,
             began_at=row["began_at"],
             session=hash_[: people_read.SHOWN],
+            fresh=age <= _FRESH,
+            owes_factor=_owes(row, grants),
             csrf=pw.csrf_of(cookie),
         )
 
@@ -145,26 +162,28 @@ class People(PeopleAdmin):
     def end_session(self, who: Principal, id_: str) -> None:
         self._writing.run(lambda s: s.store.end_shown_session(who.account, id_, actor=who.actor))
 
-    def change_password(self, who: Principal, old: str, new: str) -> None:
+    def change_password(self, who: Principal, old: str, new: str, totp: str) -> None:
         """Every session ends, this one too."""
-        self._confirm(who, old)
-        hashed = self._passwords.hash(pw.checked_password(new, name=who.account))
+        self._confirm(who, old, totp)
+        hashed = self._hash_new(new, name=who.account)
         self._writing.run(lambda s: s.store.set_password(who.account, hashed, actor=who.actor))
 
     def begin_totp(self, who: Principal) -> Enrolling:
         return pw.new_totp(who.account)
 
     def confirm_totp(self, who: Principal, secret: str, code: str, password: str) -> None:
-        self._confirm(who, password)
+        if self._account(who.account)["totp"] is not None:
+            raise RefusedError("there is a second factor already", fix="turn that off first")
+        self._confirm(who, password, "")
         step = pw.totp_step(secret, code, self._now())
         if not step:
             raise RefusedError("this code does not fit", fix="type the six digits that are shown now")
-        self._writing.run(lambda s: s.store.put_totp(who.account, secret.encode(), actor=who.actor))
+        self._writing.run(lambda s: self._put_totp(s.store, who, secret.encode()))
         self._writing.run(lambda s: s.store.use_totp(who.account, step))
 
-    def remove_totp(self, who: Principal, password: str) -> None:
-        self._confirm(who, password)
-        self._writing.run(lambda s: s.store.put_totp(who.account, None, actor=who.actor))
+    def remove_totp(self, who: Principal, password: str, totp: str) -> None:
+        self._confirm(who, password, totp)
+        self._writing.run(lambda s: self._put_totp(s.store, who, None))
 
     # --- inside
 
@@ -181,12 +200,29 @@ class People(PeopleAdmin):
     def _code(self, code: str) -> sqlite3.Row | None:
         return people_read.code_row(self._queries.rows, pw.digest(pw.plain_code(code)), iso(self._now()))
 
-    def _confirm(self, who: Principal, password: str) -> None:
-        """The one who has the session is the one who has the password."""
+    def _put_totp(self, store: Store, who: Principal, secret: bytes | None) -> None:
+        """The person's other sessions end: who holds one may not be they."""
+        store.put_totp(who.account, secret, actor=who.actor, keep_session=who.session)
+
+    def _hash_new(self, password: str, *, name: str) -> str:
+        """Of a new password, if it is one that nobody guesses and none that is known to have leaked."""
+        policy = people_read.policy(self._queries.rows)
+        words = people_read.fleet_words(self._queries.rows)
+        checked = pw.checked_password(password, name=name, words=words)
+        if policy.leaked:
+            leaked.must_not_be_in(policy.leaked, checked)
+        return self._passwords.hash(checked)
+
+    def _confirm(self, who: Principal, password: str, totp: str) -> None:
+        """The one who has the session is the one who has the password, and the second factor."""
         subject = pw.digest(f"name {who.account}")
         try_id = self._writing.run(lambda s: s.store.begin_try(subject, who.source))
-        if not self._passwords.verify(self._account(who.account)["password"], password):
-            raise RefusedError("the password is wrong", fix="type the one that you log in with")
+        row = self._account(who.account)
+        if not self._passwords.verify(row["password"], password) or not self._second(row, totp):
+            raise RefusedError(
+                "the password or the second factor is wrong",
+                fix="type what you log in with; a code is good once",
+            )
         self._writing.run(lambda s: s.store.forgive_try(try_id, subject))
 
     def _open(self, account: str, method: str, source: str) -> Login:
@@ -195,9 +231,9 @@ class People(PeopleAdmin):
         self._writing.run(lambda s: s.store.open_session(new))
         grants = people_read.grants_of(self._queries.rows, account)
         began = iso(self._now())
-        return Login(
-            Principal(account, method, grants, source, began_at=began, csrf=pw.csrf_of(cookie)), cookie
-        )
+        shown = new.hash[: people_read.SHOWN]
+        csrf = pw.csrf_of(cookie)
+        return Login(Principal(account, method, grants, source, "", began, shown, csrf=csrf), cookie)
 
     def _take(self, code: str, purpose: str, source: str) -> str:
         hash_ = pw.digest(pw.plain_code(code))
@@ -210,6 +246,13 @@ class People(PeopleAdmin):
     def _failed_code(self, source: str) -> None:
         self._writing.run(lambda s: s.store.begin_try(f"code {source}", source))
         self._writing.run(lambda s: s.store.note_failure("unknown", source=source, why="wrong one-time code"))
+
+
+def _owes(row: sqlite3.Row, grants: Sequence[Grant]) -> bool:
+    """Whoever enters by a code of this computer may read its home, and owes nothing more."""
+    if row["method"] == "code" or row["has_totp"]:
+        return False
+    return PeoplePolicy(row["second_factor"] or "nobody").asks_factor(grants)
 
 
 def _within(grant: Grant, owned: Sequence[Grant]) -> tuple[Grant, ...]:

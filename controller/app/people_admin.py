@@ -31,8 +31,8 @@ class PeopleAdmin:
     def invite(self, who: Principal, name: str, grants: Sequence[Grant]) -> str:
         return self._writing.run(lambda s: invite(s, name, grants, actor=who.actor))
 
-    def new_code(self, who: Principal, name: str) -> str:
-        return self._writing.run(lambda s: new_code(s, name, actor=who.actor))
+    def new_code(self, who: Principal, name: str, *, forget_factor: bool = False) -> str:
+        return self._writing.run(lambda s: new_code(s, name, actor=who.actor, forget_factor=forget_factor))
 
     def set_grants(self, who: Principal, name: str, grants: Sequence[Grant]) -> None:
         self._writing.run(lambda s: s.store.set_grants(name, grants, actor=who.actor))
@@ -41,6 +41,9 @@ class PeopleAdmin:
         if name == who.account:
             raise RefusedError("nobody disables the account they use", fix="let another administrator do it")
         self._writing.run(lambda s: s.store.set_disabled(name, disabled, actor=who.actor))
+
+    def end_sessions(self, who: Principal, name: str) -> None:
+        self._writing.run(lambda s: s.store.end_sessions(name, actor=who.actor))
 
     def api_tokens(self, account: str = "") -> Sequence[ApiTokenView]:
         return people_read.token_views(self._queries.rows, account)
@@ -76,15 +79,15 @@ def invite(services: Services, name: str, grants: Sequence[Grant], *, actor: str
     return _make_code(services, name, "password", actor=actor)
 
 
-def new_code(services: Services, name: str, *, actor: str) -> str:
-    """A one-time code: to choose a password with, or for `local` to enter. The second factor is taken away,
-    since whoever lost one often lost both.
+def new_code(services: Services, name: str, *, actor: str, forget_factor: bool = False) -> str:
+    """A one-time code: to choose a password with, or for `local` to enter. The second factor stays, so that a
+    code alone opens no account that has one; unless that was lost, too.
     """
     if name == LOCAL:
         services.store.ensure_local(actor=actor)
         return _make_code(services, name, "enter", actor=actor)
     code = _make_code(services, name, "password", actor=actor)
-    if services.store.totp(name) is not None:
+    if forget_factor and services.store.totp(name) is not None:
         services.store.put_totp(name, None, actor=actor)
     return code
 

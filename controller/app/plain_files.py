@@ -40,12 +40,14 @@ def pieces(file: BinaryIO) -> Iterator[bytes]:
         yield piece
 
 
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def whole(path: Path, sha256: str, length: int) -> bool:
     """Hashed again at every use: what was right when it came may have rotted since."""
-    if not path.is_file() or path.stat().st_size != length:
-        return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    return path.is_file() and path.stat().st_size == length and file_sha256(path) == sha256
 
 
 def _open(root: Path, relative: str, name: str, flags: int, folder: int) -> int:

@@ -3,6 +3,7 @@
 Builds no image and enrols nobody.
 """
 
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +14,9 @@ from inventory.fleet import Fleet
 from iso.render.site import Enrollment
 from roles.enrollment.invitation import Invitation
 from roles.enrollment.token import ID, ID_BYTES, SECRET_BYTES, Token
+
+# Any part of a token that has some of its secret.
+_TOKEN_LIKE = re.compile(r"CTO1-|[A-Z2-7]{11}|[A-Z2-7]{10}-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +57,28 @@ def withdraw(services: Services, wanted: Wanted, made: Enrollment, *, actor: str
         services.store.revoke_token(made.token, actor=actor)
 
 
+def token_id(text: str) -> str:
+    """The id as tokens are known by. The text never comes back in an error: it may be a whole token."""
+    name = text.strip().upper()
+    if ID.fullmatch(name):
+        return name
+    if _TOKEN_LIKE.search(name):
+        raise OperatorError(
+            "this is the token itself, which is a secret, and not its id",
+            where="--enroll",
+            fix="give its id, the ten characters that `cto token list` shows. What was typed may be in the "
+            "shell's history, so better: cto token revoke ID, and leave --enroll out: another one is made",
+        )
+    raise OperatorError(
+        "this is not the id of a token",
+        where="--enroll",
+        fix="give only the ten characters that `cto token list` shows",
+    )
+
+
 def _known(services: Services, wanted: Wanted) -> Token:
     """Refuses a token that would make an image nobody can enrol with, or many can."""
-    name = wanted.token.strip().upper()
-    if not ID.fullmatch(name):  # perhaps a whole token: then it must not come back in an error or a log
-        raise OperatorError(
-            "this is not the id of a token", fix="give only the ten characters that `cto token list` shows"
-        )
+    name = token_id(wanted.token)
     secret = services.store.token_secret(name, services.clock.now())
     if secret is None:
         fix = "see `cto token list`, or leave --enroll out: one is made"

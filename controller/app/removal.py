@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from controller.app.cluster_windows import refuse_closed, refuse_frozen
 from controller.app.context import ClusterJob, Limits, NodeJob
 from controller.app.disruption import alone, refuse_during_rollout
 from controller.app.engine import describe, drive_node, insist, problem_text
@@ -23,10 +24,12 @@ from controller.core.plan import Verdict, judge
 from controller.core.quorum import lost, refuse_leave
 from controller.store import ClusterRow, NodeRow
 from inventory.errors import FleetError, OperatorError, RefusedError
-from inventory.lifecycle import ClusterState, NodeState, reset_path
+from inventory.lifecycle import CLUSTER_ACTS as ACTS
+from inventory.lifecycle import NODE_TRANSITIONS, ClusterState, NodeState, reset_path
 
 _MEMBERS = (NodeState.BOOTING, *LIVE)
 _SETTLE_SECONDS = 120
+_LEAVING = ("drain-node", "remove-member", "reset", "forget-node")
 STILL_THERE = (
     "its disk was not wiped and holds the cluster's keys: wipe it before it is used again or given away, and"
     " never let it boot on the cluster's network"
@@ -48,12 +51,13 @@ async def describe_removal(services: Services, name: str, *, dead: bool) -> Remo
     refuse_during_rollout(services, cluster.name)
     if row.state is NodeState.RESET:
         return Removal(name, cluster.name, (f"{name}: given up before; taken out of Kubernetes",))
+    _refuse_untimely(services, row, dead=dead)
     jobs = stored_jobs(services, cluster, Limits.default())
     own = next(job for job in jobs if job.node.name == name)
     answers = await Reset.talos_answers(own)
     if dead and answers:
         raise RefusedError("it answers, so it is not dead", where=name, fix="run it again without --dead")
-    if not dead and not answers:
+    if not dead and not answers and not _being_wiped(services, name):
         raise RefusedError(
             "its Talos does not answer",
             where=name,
@@ -64,6 +68,11 @@ async def describe_removal(services: Services, name: str, *, dead: bool) -> Remo
         lines += await _leaving(services, jobs, name, dead=dead)
     lines.append(f"{name}: {STILL_THERE}" if dead else f"{name}: everything on {_disk(row)} is destroyed")
     return Removal(name, cluster.name, tuple(lines))
+
+
+def seconds_of(step: str) -> float:
+    """How long a step usually takes."""
+    return next(t.seconds for t in (*NODE_TRANSITIONS, *ACTS) if t.step == step)
 
 
 def known(services: Services, name: str) -> tuple[NodeRow, ClusterRow]:
@@ -96,6 +105,30 @@ async def _leaving(services: Services, jobs: Sequence[NodeJob], name: str, *, de
     return ("an etcd snapshot is taken first", *explained(path))
 
 
+def _refuse_untimely(services: Services, row: NodeRow, *, dead: bool) -> None:
+    """What is begun is finished, and what is dead is no work: otherwise it has to fit into a window."""
+    if unfinished(services, row):
+        return
+    rows = services.store.nodes(cluster=row.cluster)
+    members = sum(one.role != "worker" and one.state in _MEMBERS for one in rows)
+    if dead or (row.role != "worker" and members % 2 == 0):
+        refuse_frozen(services, row.cluster, where=row.name)
+        return
+    refuse_closed(services, row.cluster, sum(seconds_of(step) for step in _LEAVING), where=row.name)
+
+
+def _being_wiped(services: Services, name: str) -> bool:
+    """By a run that did not come to its end: then its Talos may be gone already, as it should be."""
+    steps = services.store.steps(f"node/{name}")
+    return bool(steps) and steps[-1].ref.step == "reset" and steps[-1].outcome != "done"
+
+
+def unfinished(services: Services, row: NodeRow) -> bool:
+    """Was it drained, or taken out of etcd, by a run that did not come to its end?"""
+    about = [s for s in services.store.steps(f"cluster/{row.cluster}") if s.detail.get("node") == row.name]
+    return bool(about) and (about[-1].ref.step != "forget-node" or about[-1].outcome != "done")
+
+
 def _disk(row: NodeRow) -> str:
     disk = row.record.get("disk", {})
     serial = disk.get("serial") or "unknown"
@@ -116,7 +149,9 @@ async def execute_removal(services: Services, run: str, body: Mapping[str, Any])
 
 async def remove(services: Services, run: str, name: str, *, dead: bool) -> None:
     """Every step looks first, so that this may be run again after anything."""
-    _, row = known(services, name)
+    node, row = known(services, name)
+    if node.state is not NodeState.RESET:
+        _refuse_untimely(services, node, dead=dead)
     limits = Limits.default()
     jobs = stored_jobs(services, row, limits, run=run)
     own = next(job for job in jobs if job.node.name == name)

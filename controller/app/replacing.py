@@ -15,7 +15,7 @@ from controller.app.disruption import refuse_during_rollout
 from controller.app.engine import describe, drive_node, problem_text
 from controller.app.etcd_reading import LIVE
 from controller.app.plan import make_plan
-from controller.app.removal import describe_removal, known, remove
+from controller.app.removal import describe_removal, known, remove, unfinished
 from controller.app.run import Outcome, Run, apply_cluster
 from controller.app.services import Services
 from controller.core.membership import explained, replacing
@@ -119,8 +119,9 @@ async def _image(run: Run, cluster: Cluster, name: str) -> None:
 
 
 async def _remove(run: Run, old: str, *, dead: bool) -> None:
+    """Also of one that was wiped by a run that died before Kubernetes forgot it."""
     row = run.services.store.node(old)
-    if row is not None and row.state is not NodeState.RESET:
+    if row is not None and (row.state is not NodeState.RESET or unfinished(run.services, row)):
         await remove(run.services, run.id, old, dead=dead)
         run.outcome.done.append(f"node/{old}")
 

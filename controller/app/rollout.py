@@ -11,7 +11,9 @@ from typing import Any
 
 from controller.app.context import Limits
 from controller.app.crash import crash_point
-from controller.app.rollout_gates import StoreGates
+from controller.app.looking import keep_seen
+from controller.app.rollout_gates import Remembered, StoreGates
+from controller.app.rollout_releases import Withdrawals
 from controller.app.rollout_save import reads_only, saved
 from controller.app.services import Services
 from controller.app.upgrade.acts import Doing, perform
@@ -73,6 +75,8 @@ class Driver:
     _turned_at: float = 0.0
     _begun: dict[str, float] = field(default_factory=dict)
     _last: Reading | None = None
+    _calendars: Remembered = field(default_factory=Remembered)
+    _withdrawals: Withdrawals = field(init=False)
 
     def __post_init__(self) -> None:
         store = self.services.store
@@ -80,6 +84,7 @@ class Driver:
         self.state = load_parts(row.head, store.rollout_bodies(self.rollout).values())
         self.facts, self.over = row.facts, row.over
         self._stored = dict(self.state.clusters)
+        self._withdrawals = Withdrawals(str(self.facts.get("channel", "")))
 
     async def run(self) -> None:
         """Raises BusyError when a newer engine has taken over, StoreError when the store failed."""
@@ -150,6 +155,8 @@ class Driver:
             reserve=int(self.facts.get("reserve", 0)),
             durations=self.services.store.rollout_durations(kind),
             last=last,
+            remembered=self._calendars,
+            withdrawn=self._withdrawals.why(self.services, self.state),
         )
 
     # --- what follows from them
@@ -170,7 +177,7 @@ class Driver:
 
     async def _do(self, intent: Intent) -> None:
         hands = self._handled(intent.cluster)
-        reach = hands.reach
+        reach, schematic = hands.reach, bool(self.state.target.schematic)
         if isinstance(intent, Act):
             self._heard(await self._act(Doing(reach, intent, hands.disruption)))
         elif isinstance(intent, Probe):
@@ -178,9 +185,11 @@ class Driver:
         elif isinstance(intent, LookAtNode):
             cluster = self.state.clusters[intent.cluster]
             static = cluster.hops[cluster.hop].kind is HopKind.CONTROL_PLANE
-            self._heard(await look_at_node(reach, intent.node, static=static))
+            self._heard(await look_at_node(reach, intent.node, static=static, schematic=schematic))
         elif isinstance(intent, LookAtCluster):
-            self._heard(await look_at_cluster(reach, hands.disruption.holder))
+            seen = await look_at_cluster(reach, hands.disruption.holder, schematic=schematic)
+            keep_seen(reach.services, seen)
+            self._heard(seen)
         elif isinstance(intent, Preflight):
             self._heard(await preflight(reach, self.state, intent.cluster))
 

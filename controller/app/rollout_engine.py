@@ -8,8 +8,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from controller.app.apply import begin_engine, work
-from controller.app.notifying import telling
+from controller.app.apply import begin_engine, see_through, work
 from controller.app.rollout import Driver
 from controller.app.rollout_save import kind_of, subject_of
 from controller.app.rollout_view import document
@@ -70,26 +69,12 @@ async def run_or_follow(services: Services, rollout: str, on_update: Callable[[]
             "after a restore nothing is changed until every node was read",
             fix="run `cto apply`, which reads them first",
         )
-    ticker = asyncio.ensure_future(_ticking(services, on_update))
-    try:
-        while True:
-            row = services.store.rollout(rollout)
-            if row.over:
-                return row
-            if ticker.done():
-                ticker.result()
-            try:
-                lock = EngineLock.acquire(services.home)
-            except BusyError:
-                await services.clock.sleep(_TICK)
-                continue
-            with lock:
-                begin_engine(services)
-                async with telling(services):
-                    await _as_engine(services, rollout)
-    finally:
-        ticker.cancel()
-        on_update()
+
+    def ended() -> RolloutRow | None:
+        row = services.store.rollout(rollout)
+        return row if row.over else None
+
+    return await see_through(services, ended, lambda: _as_engine(services, rollout), on_update)
 
 
 async def _as_engine(services: Services, rollout: str) -> None:
@@ -107,12 +92,6 @@ async def _as_engine(services: Services, rollout: str) -> None:
         for task in parts:
             task.cancel()
         await asyncio.gather(*parts, return_exceptions=True)
-
-
-async def _ticking(services: Services, on_update: Callable[[], None]) -> None:
-    while True:
-        on_update()
-        await services.clock.sleep(_TICK)
 
 
 def obey_now(services: Services, rollout: str) -> bool:
@@ -134,7 +113,7 @@ def obey_now(services: Services, rollout: str) -> bool:
         before = dict(state.clusters)
         for each in orders:
             said = Command(each.id, Verb(each.verb), each.actor, each.reason, each.cluster, each.wave)
-            state, told = obey(state, said)
+            state, told = obey(state, said, state.clock)
             events += told
         changed = {n: dump_cluster(c) for n, c in state.clusters.items() if before[n] is not c}
         with store.rollout_turn(rollout) as turn:

@@ -1,28 +1,14 @@
 """Which nodes other runs leave alone: those of clusters where a rollout is at work. Asks the store only."""
 
-import json
 from collections.abc import Iterable
 
 from controller.app.services import Services
 from inventory.errors import RefusedError
 
-_AT_WORK = ("checking", "running")
-
-
-def clusters_at_work(services: Services) -> dict[str, str]:
-    """Cluster → the rollout that changes its nodes now."""
-    store = services.store
-    return {
-        cluster: row.id
-        for row in store.open_rollouts()
-        for cluster, body in store.rollout_bodies(row.id).items()
-        if json.loads(body).get("phase") in _AT_WORK
-    }
-
 
 def held(services: Services, nodes: Iterable[str]) -> dict[str, RefusedError]:
     """Of these, the ones that a rollout has, with what to do."""
-    busy = clusters_at_work(services)
+    busy = services.store.clusters_at_work()
     if not busy:
         return {}
     of = {row.name: row.cluster for row in services.store.nodes()}

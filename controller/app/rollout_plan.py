@@ -4,9 +4,11 @@ Policy and windows are those of the site files; versions are what the nodes say 
 """
 
 import asyncio
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from controller.app import rollout_releases
 from controller.app.context import Limits
 from controller.app.rollout_view import document, target
 from controller.app.services import Services
@@ -17,7 +19,8 @@ from controller.core.rollout import policy as policies
 from controller.core.rollout.codec import dump_cluster, dump_head
 from controller.core.rollout.messages import ClusterSeen
 from controller.core.rollout.model import Policy, RolloutState, Status, Target
-from controller.core.rollout.planning import Cluster, Node, Planned, Releases, create, rollback_of
+from controller.core.rollout.planning import Cluster, Node, Planned, Releases, create
+from controller.core.rollout.rollback import rollback_of
 from controller.store.rollouts import NewRollout
 from controller.store.rollouts_read import RolloutRow
 from inventory.calendar import UpdatePolicy
@@ -27,20 +30,21 @@ from inventory.fleet import Fleet
 from inventory.lifecycle import ClusterState
 from inventory.resolve import Resolved
 from inventory.selectors import Selection
-from inventory.versions import LAST_TALOS, minor
-from roles.talos_version import CONTRACTS
 
+_SCHEMATIC = re.compile(r"[0-9a-f]{64}")
+_PATIENCE = 30.0  # seconds for each node: all clusters are read at once, and none is left out for being slow
 _CANARY = "canary"  # label of a site whose clusters go first
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the operator asks for. `via`: versions that may be stops on the way."""
+    """What the operator asks for. No target: the newest release of the policy's channel. `via`: versions that
+    may be stops on the way.
+    """
 
     target: Target
     via: tuple[str, ...] = ()
     policy: str = ""  # by name, where several apply
-    second_person: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class Made:
     wanted: Wanted
     warnings: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
+    stops: Mapping[str, str] = field(default_factory=dict)  # "talos 1.12.7" → how it is known
+    channel: str = ""  # from which the target was taken, where nobody named one
 
     @property
     def state(self) -> RolloutState:
@@ -62,13 +68,44 @@ class Made:
 
 
 async def make(services: Services, resolved: Resolved, selection: Selection, wanted: Wanted) -> Made:
-    """Reads every chosen cluster afresh. Raises RefusedError if nothing may be made of it."""
+    """Reads every chosen cluster afresh. Raises RefusedError if nothing may be made of it, or if a release
+    that it names was withdrawn.
+    """
     _check(wanted)
     chosen = _chosen(resolved.fleet, selection)
     policy = _policy(resolved.policies, chosen, wanted.policy)
     limits = policies.of(policy)
+    feed = rollout_releases.published(services, policy.channel)
+    target, channel = rollout_releases.aimed(feed, wanted.target, wanted.via)
+    wanted = replace(wanted, target=target)
     ready, left_out = _known(services, chosen)
-    seen = await _looked_at(services, (cluster.name for cluster in ready))
+    seen = await _looked_at(services, (each.name for each in ready), schematic=bool(target.schematic))
+    members = _members(services, resolved, ready, seen, left_out)
+    stops = rollout_releases.stops(feed, wanted.via, members)
+    planned = create(
+        services.new_id(),
+        target,
+        limits,
+        members,
+        releases=stops.releases,
+        failures=services.store.rollout_failures(),
+        lot=_lot(target),
+    )
+    left_out |= planned.left_out
+    ill = (f"{name}: {why}" for name, why in _problems(seen, planned.state))
+    warnings = (*rollout_releases.doubts(feed, target), *ill)
+    used = stops.used(planned.state)
+    return Made(planned, members, stops.releases, policy, limits, wanted, warnings, left_out, used, channel)
+
+
+def _members(
+    services: Services,
+    resolved: Resolved,
+    ready: Iterable[DeclaredCluster],
+    seen: Mapping[str, ClusterSeen],
+    left_out: dict[str, str],
+) -> tuple[Cluster, ...]:
+    """Those of which all is known that a plan needs; the others go to `left_out`."""
     busy = services.store.busy_sites()
     members: list[Cluster] = []
     for cluster in ready:
@@ -79,24 +116,11 @@ async def make(services: Services, resolved: Resolved, selection: Selection, wan
         canary = resolved.fleet.sites[cluster.site].labels.get(_CANARY, "") == "true"
         nodes = _nodes(services, cluster, seen[cluster.name])
         members.append(Cluster(cluster.name, cluster.site, nodes, canary, busy.get(cluster.site, "")))
-    releases = _releases(wanted, members)
-    planned = create(
-        services.new_id(),
-        wanted.target,
-        limits,
-        members,
-        releases=releases,
-        failures=services.store.rollout_failures(),
-        lot=_lot(wanted.target),
-        second_person=wanted.second_person,
-    )
-    left_out |= planned.left_out
-    warnings = tuple(f"{name}: {why}" for name, why in _problems(seen, planned.state))
-    return Made(planned, tuple(members), releases, policy, limits, wanted, warnings, left_out)
+    return tuple(members)
 
 
 def _lot(target: Target) -> str:
-    """Made from the target, so that `plan` and the `start` after it show one order, and another target another one."""
+    """Made from the target: `plan` and the `start` after it show one order, other targets another."""
     return f"{target.talos} {target.kubernetes} {target.schematic}"
 
 
@@ -105,12 +129,14 @@ def keep(services: Services, resolved: Resolved, made: Made, *, actor: str, reas
     state = made.state
     if not state.clusters:
         raise RefusedError("no cluster takes part in it", fix="cto rollout plan tells why of each")
+    rollout_releases.check_again(services, made.policy.channel, state)
     calendars = site_calendars(resolved.fleet, resolved.windows, resolved.blackouts)
     sites = {cluster.site for cluster in state.clusters.values()}
     declare_calendars(services, (each for each in calendars if each.site in sites), actor=actor)
     facts = {
         "target": dict(target(state)),
         "policy": made.policy.name,
+        "channel": made.policy.channel,
         "reserve": made.policy.reserve_minutes * 60,
         "left_out": dict(made.left_out),
     }
@@ -130,7 +156,7 @@ async def keep_rollback(
             fix=f"cto rollout abort {row.id} --reason …: what is under way is finished, then roll it back",
         )
     seen = await _looked_at(services, state.clusters)
-    back = rollback_of(_as_it_is(state, seen), services.new_id())
+    back = rollback_of(state, services.new_id(), seen)
     busy = services.store.busy_sites()
     for cluster in back.clusters.values():
         if cluster.site in busy:
@@ -138,25 +164,6 @@ async def keep_rollback(
     facts = {"target": dict(target(back)), "reserve": row.facts.get("reserve", 0), "left_out": {}}
     _store(services, back, facts, actor=actor, reason=reason)
     return back.rollout
-
-
-def _as_it_is(state: RolloutState, seen: Mapping[str, ClusterSeen]) -> RolloutState:
-    """With the versions that nodes were just seen to run; who does not answer is left out of a rollback."""
-    clusters = {}
-    for cluster in state.clusters.values():
-        views = {view.name: view for view in seen[cluster.name].nodes}
-        nodes = {
-            job.name: replace(
-                job,
-                talos=views[job.name].talos or job.talos,
-                kubernetes=views[job.name].kubelet or job.kubernetes,
-                reason=job.reason if views[job.name].reachable else "it does not answer",
-            )
-            for job in cluster.nodes.values()
-            if job.name in views
-        }
-        clusters[cluster.name] = replace(cluster, nodes=nodes)
-    return replace(state, clusters=clusters)
 
 
 def _store(
@@ -168,7 +175,7 @@ def _store(
             actor=actor,
             reason=reason,
             status=str(Status.RUNNING),
-            head=dump_head(state),
+            head=dump_head(replace(state, started_by=actor)),
             summary=document(state),
             clusters=tuple((c.name, c.site, dump_cluster(c)) for c in state.clusters.values()),
             facts=facts,
@@ -179,8 +186,9 @@ def _store(
 
 def _check(wanted: Wanted) -> None:
     aims = wanted.target
-    if not (aims.talos or aims.kubernetes or aims.schematic):
-        raise OperatorError("no target is named", fix="give --talos VERSION or --kubernetes VERSION")
+    if aims.schematic and not _SCHEMATIC.fullmatch(aims.schematic):
+        what = f"{aims.schematic[:80]!r} is no schematic"
+        raise OperatorError(what, fix="write the id that the image factory gives: 64 hex digits")
     for version in (*wanted.via, *(v for v in (aims.talos, aims.kubernetes) if v)):
         parts = version.partition("-")[0].split(".")
         if len(parts) != 3 or parts[0] != "1" or not all(part.isdigit() for part in parts):
@@ -236,13 +244,15 @@ def _known(
     return ready, left_out
 
 
-async def _looked_at(services: Services, names: Iterable[str]) -> dict[str, ClusterSeen]:
+async def _looked_at(
+    services: Services, names: Iterable[str], *, schematic: bool = False
+) -> dict[str, ClusterSeen]:
     limits = Limits.default()
 
     async def one(name: str) -> ClusterSeen:
-        reach = Reach(services, name, limits)
+        reach = Reach(services, name, limits, patience=_PATIENCE)
         try:
-            return await look_at_cluster(reach, "")
+            return await look_at_cluster(reach, "", schematic=schematic)
         finally:
             await reach.close()
 
@@ -266,23 +276,16 @@ def _nodes(services: Services, cluster: DeclaredCluster, seen: ClusterSeen) -> t
     views = {view.name: view for view in seen.nodes}
     rows = {row.name: row for row in services.store.nodes(cluster=cluster.name)}
     return tuple(
-        Node(name, rows[name].role != "worker", views[name].talos, views[name].kubelet)
+        Node(
+            name,
+            rows[name].role != "worker",
+            views[name].talos,
+            views[name].kubelet,
+            views[name].schematic,
+        )
         for name in cluster.nodes
         if name in rows
     )
-
-
-def _releases(wanted: Wanted, members: Iterable[Cluster]) -> Releases:
-    """What may be a stop: what was named, what runs somewhere in the fleet, and for Kubernetes what each
-    Talos starts with.
-    """
-    running = {node.talos for cluster in members for node in cluster.nodes}
-    kubernetes = {contract.default_kubernetes for contract in CONTRACTS.values()}
-    via_talos = {version for version in wanted.via if minor(version) <= LAST_TALOS}
-    via_kubernetes = set(wanted.via) - via_talos
-    named = {minor(version) for version in via_kubernetes}
-    rest = {version for version in kubernetes if minor(version) not in named}
-    return Releases(tuple(sorted(running | via_talos)), tuple(sorted(via_kubernetes | rest)))
 
 
 def _problems(seen: Mapping[str, ClusterSeen], state: RolloutState) -> Iterable[tuple[str, str]]:

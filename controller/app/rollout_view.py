@@ -29,6 +29,7 @@ def document(state: RolloutState) -> dict[str, Any]:
                 "cancelled": wave.cancelled,
                 "bake_seconds_left": round(wave.bake_left),
                 "approved_by": state.waves[wave.number - 1].approved_by,
+                "approval_counts_in": round(max(0.0, state.waves[wave.number - 1].holds_from - state.clock)),
             }
             for wave in found.waves
         ],

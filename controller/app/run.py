@@ -9,9 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.app.adopted import difference, read_running, wanted
 from controller.app.context import ClusterGate, ClusterJob, Limits, NodeJob
-from controller.app.desired import desire, ensure_bundles, ensure_manifests
+from controller.app.desired import ensure_bundles, ensure_manifests
 from controller.app.endpoint_move import settle_endpoint
 from controller.app.engine import describe, drive_cluster, drive_node, problem_text
 from controller.app.growth import growth_of
@@ -26,10 +25,11 @@ from controller.app.rollout_hold import held
 from controller.app.services import Services
 from controller.app.steps.reset import TALOS_STATES
 from controller.app.steps.verify import Verify
+from controller.app.work import is_worked_on, work_of
 from controller.core.plan import Verdict, judge
 from inventory.errors import FleetError, RefusedError
 from inventory.fleet import Cluster, Fleet, Node
-from inventory.lifecycle import RECONFIGURE_PATH, ClusterState, NodeState, Transition, reset_path
+from inventory.lifecycle import ClusterState, NodeState, Transition, reset_path
 from inventory.resolve import load_files
 from inventory.selectors import Selection
 
@@ -135,11 +135,11 @@ async def apply_cluster(run: Run, cluster: Cluster) -> None:
     for job in jobs:
         if job.state in (NodeState.JOINED, NodeState.CLEANED, NodeState.READY) and job.node.role != "worker":
             job.gate.first_joined.set()
-        if job.node.name in run.chosen and job.state is NodeState.READY and job.record.get("adopted"):
-            if job.record.get("managed"):
-                await _collect_adopted(job, work, outcome)
-        elif job.node.name in run.chosen and job.row.host_key and job.state is not NodeState.RESET:
-            _collect(job, work, outcome)
+        try:
+            if job.node.name in run.chosen and is_worked_on(job):
+                work[job.node.name] = await work_of(job)
+        except FleetError as error:
+            failed(job, error, outcome)
     _leave_out_lone_workers(jobs, work, outcome)
     growth = growth_of(run.services, cluster.name, jobs, tuple(work))
     gate = jobs[0].gate if jobs else ClusterGate(cluster.name)
@@ -173,45 +173,6 @@ def _leave_out_lone_workers(
         del work[job.node.name]
         what = f"cluster {job.cluster.name} has no control plane yet, and none is installed with it"
         failed(job, RefusedError(what, fix="leave --node out, or select a control plane as well"), outcome)
-
-
-def _collect(job: NodeJob, work: dict[str, tuple[Transition, ...] | None], outcome: Outcome) -> None:
-    """Decides what this node's task does: install or resume (None), reconfigure, or nothing."""
-    try:
-        desired = desire(job.services, job.fleet, job.node) if job.state is not NodeState.PINNED else None
-        if desired is not None and desired.rendered is None:
-            first = desired.refusals[0]
-            raise RefusedError(first.reason, where=job.node.name, fix=first.fix)
-    except FleetError as error:
-        failed(job, error, outcome)
-        return
-    job.desired = desired
-    if job.state is not NodeState.READY:
-        work[job.node.name] = None
-    elif desired is not None and (_in_doubt(job) or desired.config.digest != job.record.get("config_digest")):
-        work[job.node.name] = RECONFIGURE_PATH
-    else:
-        work[job.node.name] = ()
-
-
-async def _collect_adopted(
-    job: NodeJob, work: dict[str, tuple[Transition, ...] | None], outcome: Outcome
-) -> None:
-    """As `_collect`, for a node that was not installed from here: what it runs with is read from itself."""
-    try:
-        running = await read_running(job)
-        job.desired = wanted(job, running)
-        changes = bool(difference(running.text, job.desired.config.text))
-    except FleetError as error:
-        failed(job, error, outcome)
-        return
-    work[job.node.name] = RECONFIGURE_PATH if changes or _in_doubt(job) else ()
-
-
-def _in_doubt(job: NodeJob) -> bool:
-    """Whether a delivery was begun whose end is not known: the node may not have what the record says."""
-    steps = [s for s in job.services.store.steps(f"node/{job.node.name}") if s.ref.step == "reconfigure"]
-    return bool(steps) and steps[-1].outcome != "done"
 
 
 def failed(job: NodeJob, error: FleetError, outcome: Outcome) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.app.apply import begin_engine, work
 from controller.app.enrollment.host import keep_enrollment
+from controller.app.feed_looks import keep_feed_looks
 from controller.app.mirroring import keep_mirrors
 from controller.app.notifying import keep_notifying
 from controller.app.rollout_engine import drive_all
@@ -37,8 +38,11 @@ _KEEPERS = (
     keep_notifying,
     keep_mirrors,
     keep_enrollment,
+    keep_feed_looks,
 )
 _MOST_AT_ONCE = 600  # connections; the open pages of 250 people and what they ask for
+# Of TLS 1.2; those of 1.3 are fine as they are. Forward secrecy and authenticated encryption only.
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _GRACE = 3  # seconds for requests that are under way when it ends
 
 
@@ -79,8 +83,11 @@ async def serve(
     listen: Listen,
     started: Callable[[str], None],
     name: str = "",
+    beat: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    ending: asyncio.Event | None = None,
 ) -> None:
-    """Runs until cancelled. `app` is the ASGI application; `name` is how others call this host.
+    """Runs until cancelled. `app` is the ASGI application; `name` is how others call this host; `beat` runs
+    beside it, for whoever watches whether the loop hangs; `ending` is set for `app` when it ends.
 
     Raises BusyError (with the pid) if another engine is at work.
     """
@@ -97,23 +104,36 @@ async def serve(
         told_to_end = _told_to_end()
         pages = asyncio.ensure_future(server.serve())
         tasks = [asyncio.ensure_future(keep(services)) for keep in _KEEPERS]
+        tasks += [asyncio.ensure_future(beat())] if beat else []
         try:
-            while not server.started and not pages.done():
-                await services.clock.sleep(0.05)
-            if server.started:
-                bound = server.servers[0].sockets[0].getsockname()[1]  # the real one, if 0 was asked for
-                url = listen.url(bound, name)
-                write_private(address_file(services.home), url.encode())
-                started(url)
+            await _announced(services, server, pages, lambda port: listen.url(port, name), started)
             done, _ = await asyncio.wait([pages, told_to_end, *tasks], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()  # an engine that ended did so by an error, which must be seen
         finally:
             address_file(services.home).unlink(missing_ok=True)
+            if ending is not None:
+                ending.set()  # before the server waits for requests that are under way
             server.should_exit = True
             for task in (told_to_end, *tasks):
                 task.cancel()
             await asyncio.gather(pages, told_to_end, *tasks, return_exceptions=True)
+
+
+async def _announced(
+    services: Services,
+    server: "uvicorn.Server",
+    pages: "asyncio.Future[None]",
+    url_of: Callable[[int], str],
+    started: Callable[[str], None],
+) -> None:
+    """When it listens, its address is written down and told."""
+    while not server.started and not pages.done():
+        await services.clock.sleep(0.05)
+    if server.started:
+        url = url_of(server.servers[0].sockets[0].getsockname()[1])  # the real port, if 0 was asked for
+        write_private(address_file(services.home), url.encode())
+        started(url)
 
 
 def _told_to_end() -> "asyncio.Task[bool]":
@@ -146,9 +166,11 @@ def _config(app: Callable[..., Any], listen: Listen) -> "uvicorn.Config":
         host=listen.host,
         port=listen.port,
         log_level="warning",
+        log_config=None,  # through the process's own handler, with a time before each line
         lifespan="on",
         proxy_headers=False,  # nobody in front of us says where a request comes from
         server_header=False,
+        ssl_ciphers=_CIPHERS,
         limit_concurrency=_MOST_AT_ONCE,
         timeout_graceful_shutdown=_GRACE,
         ssl_certfile=str(listen.crt) if listen.crt else None,

@@ -8,7 +8,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,7 @@ async def take(services: Services, cluster: str, reason: str, *, actor: str = "e
     failed: list[str] = []
     for job in _planes(services, cluster):
         try:
-            taken = await _from_node(services, job, reason)
+            taken = replace(await _from_node(services, job, reason), actor=actor)
         except NodeError as error:
             failed.append(f"{job.node.name}: {error.what}")
         else:
@@ -269,7 +269,7 @@ async def _tick(services: Services, row: ClusterRow, failed: dict[str, datetime]
         failed.pop(row.name, None)
     except FleetError as error:
         failed[row.name] = now
-        services.store.event("SnapshotFailed", f"cluster/{row.name}", f"no etcd snapshot: {error.what}")
+        services.store.note_snapshot_failed(row.name, error.what)
 
 
 def policies_of(fleet: Fleet) -> dict[str, SnapshotPolicy]:

@@ -20,7 +20,7 @@ _KEEP_FREE = 10  # percent of what is free stays free
 
 
 def stage(
-    services: Services, name: str, progress: Progress, *, actor: str, url: str = ""
+    services: Services, name: str, progress: Progress, *, actor: str, url: str = "", channel: str = ""
 ) -> tuple[Path, ...]:
     """Fetches all files of a release, and goes on where it was broken off. An image is found afterwards by
     the URL that site files name.
@@ -30,10 +30,11 @@ def stage(
     with services.feeds.look(source, feed.root.encode()) as look:
         updates.accept(services, look, updates.judge(services, look))
         targets = look.targets
-    release = updates.allowed(services, name)
+    channel = channel or feed.channel
+    release = updates.allowed(services, name, channel)
     files = of_release(release, targets, source)
     fetch(services, source, files, progress)
-    note(services, release, feed.channel, targets, actor=actor)
+    note(services, release, channel, targets, actor=actor)
     return tuple(services.home.staged(info.sha256) for info in files)
 
 

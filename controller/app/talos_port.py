@@ -91,6 +91,18 @@ class NodeDisk:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineMarks:
+    """What a machine is known by; empty where it does not say. A small Arm board has no SMBIOS at all.
+
+    `macs`: of its network cards, in lower case, as they were made where the driver tells that.
+    """
+
+    uuid: str = ""
+    serial: str = ""
+    macs: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class NodeHardware:
     """As DMI and PCI tell Talos; each row has the field names of Talos' own resources."""
 
@@ -202,6 +214,10 @@ class TalosOperations(Protocol):
     # Hardware, services, META
 
     async def disks(self) -> Sequence[NodeDisk]: ...
+    async def schematic(self) -> str:
+        """Of the image that runs; empty for one that no image factory made."""
+        ...
+
     async def running_config(self) -> str:
         """The documents that the node runs with, secrets included, as they were given to it. Administrators
         only: Talos calls this resource sensitive.
@@ -209,6 +225,10 @@ class TalosOperations(Protocol):
         ...
 
     async def hardware(self) -> NodeHardware: ...
+    async def marks(self) -> MachineMarks:
+        """Also in maintenance mode."""
+        ...
+
     async def service_restart(self, service: str) -> None: ...
     async def meta_write(self, key: int, value: bytes) -> None: ...
     async def meta_delete(self, key: int) -> None: ...

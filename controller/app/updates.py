@@ -5,13 +5,15 @@ folder may be wiped (so the store keeps a floor of its own), and the clock may b
 recorded counts as now). See ADR 23.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from controller.app.feed_port import Look, RoleState
+from controller.app.feed_port import Feeds, Look, RoleState
 from controller.app.licensing import safe_now
 from controller.app.services import Services
 from controller.core.release import document
@@ -75,19 +77,35 @@ def check(services: Services, *, url: str = "") -> Checked:
     return Checked(tuple(new), known(services))
 
 
-def known(services: Services) -> tuple[Known, ...]:
-    """The releases of the channel, newest first. Asks nobody."""
+async def check_beside(services: Services) -> tuple[str, ...]:
+    """As `check`, while other things go on: what waits for the network does so on a thread. The new ones."""
     feed = trusted(services)
-    rows = services.store.releases(feed.channel)
+    had = _had(services)
+    with ExitStack() as stack:
+        look, bodies = await asyncio.to_thread(_fetched, services.feeds, feed, had, stack)
+        return tuple(accept(services, look, judge(services, look, bodies)))
+
+
+def _fetched(
+    feeds: Feeds, feed: Feed, had: Mapping[str, bytes], stack: ExitStack
+) -> tuple[Look, dict[str, bytes]]:
+    look = stack.enter_context(feeds.look(feed.url, feed.root.encode()))
+    return look, {path: look.read(path, document.MAX_BYTES) for path in _missing(look, had)}
+
+
+def known(services: Services, channel: str = "") -> tuple[Known, ...]:
+    """The releases of a channel (default: the one that is followed), newest first. Asks nobody."""
+    channel = channel or trusted(services).channel
+    rows = services.store.releases(channel)
     parsed = [(document.parse(row.body.encode(), row.name), row.staged_at) for row in rows]
-    allowed = document.current([release for release, _ in parsed], services.store.channel_floor(feed.channel))
+    allowed = document.current([release for release, _ in parsed], services.store.channel_floor(channel))
     found = [Known(release, staged, release in allowed) for release, staged in parsed]
     return tuple(sorted(found, key=lambda each: each.release.counter, reverse=True))
 
 
-def one(services: Services, name: str) -> Known:
+def one(services: Services, name: str, channel: str = "") -> Known:
     """Raises OperatorError if the channel has no such release."""
-    everything = known(services)
+    everything = known(services, channel)
     found = next((each for each in everything if each.release.name == name), None)
     if found is None:
         names = ", ".join(each.release.name for each in everything) or "none at all: cto update check"
@@ -95,9 +113,9 @@ def one(services: Services, name: str) -> Known:
     return found
 
 
-def allowed(services: Services, name: str) -> Release:
+def allowed(services: Services, name: str, channel: str = "") -> Release:
     """Raises RefusedError for one that its publisher withdrew."""
-    found = one(services, name)
+    found = one(services, name, channel)
     if not found.allowed:
         raise RefusedError(
             f"its publisher withdrew {name}: releases this old must not be installed any more",
@@ -107,23 +125,38 @@ def allowed(services: Services, name: str) -> Release:
     return found.release
 
 
-def judge(services: Services, look: Look) -> Offer:
-    """All checks that come after TUF's; changes nothing."""
+def judge(services: Services, look: Look, bodies: Mapping[str, bytes] | None = None) -> Offer:
+    """All checks that come after TUF's; changes nothing. `bodies`: documents that were read already."""
     now, floors = safe_now(services), services.store.feed_floors()
     for role, state in look.roles.items():
         _fresh(role, state, now)
         _not_below(role, state, floors)
-    return _offer(services, look)
+    return _offer(services, look, bodies or {})
 
 
 def accept(services: Services, look: Look, offer: Offer) -> list[str]:
     """All or nothing: floors and documents, then the metadata itself. Returns the releases that are new."""
     floors = {role: RoleFloor(state.version, state.keys) for role, state in look.roles.items()}
+    before = _current(services)
     new = services.store.accept_feed(floors, offer.rows, offer.floors)
     services.store.note_expiries("", {f"{EXPIRY}{role}": state.expires for role, state in look.roles.items()})
     look.accept()
     _still_ready(services, look, offer)
+    _tell_withdrawn(services, before)
     return new
+
+
+def _current(services: Services) -> dict[str, tuple[Known, ...]]:
+    return {channel: known(services, channel) for channel in CHANNELS}
+
+
+def _tell_withdrawn(services: Services, before: Mapping[str, tuple[Known, ...]]) -> None:
+    """Of those that might be installed until now."""
+    for channel, found in before.items():
+        now = {each.release.name for each in known(services, channel) if each.allowed}
+        for name in sorted({each.release.name for each in found if each.allowed} - now):
+            what = f"{name} of {channel} was withdrawn by its publisher: it is installed nowhere any more"
+            services.store.event("ReleaseWithdrawn", "controller", what)
 
 
 def _still_ready(services: Services, look: Look, offer: Offer) -> None:
@@ -161,19 +194,34 @@ def _not_below(role: str, state: RoleState, floors: Mapping[str, RoleFloor]) -> 
     )
 
 
-def _offer(services: Services, look: Look) -> Offer:
+def _named(look: Look) -> list[tuple[str, str]]:
+    """(channel, path) of each release that the feed has."""
     named = [(document.channel_of(path), path) for path in sorted(look.targets)]
     named = [(channel, path) for channel, path in named if channel in CHANNELS]
     if len(named) > _MOST_RELEASES:
         raise RefusedError(
             f"the feed has more than {_MOST_RELEASES} releases", where="feed", fix="tell its publisher"
         )
+    return named
+
+
+def _had(services: Services) -> dict[str, bytes]:
+    """The documents that are here already, by their SHA-256."""
     bodies = [row.body.encode() for channel in CHANNELS for row in services.store.releases(channel)]
-    had = {hashlib.sha256(body).hexdigest(): body for body in bodies}
+    return {hashlib.sha256(body).hexdigest(): body for body in bodies}
+
+
+def _missing(look: Look, had: Mapping[str, bytes]) -> list[str]:
+    return [path for _, path in _named(look) if look.targets[path].sha256 not in had]
+
+
+def _offer(services: Services, look: Look, bodies: Mapping[str, bytes]) -> Offer:
+    had = _had(services)
     rows: list[ReleaseRow] = []
     floors: dict[str, int] = {}
-    for channel, path in named:
-        body = had.get(look.targets[path].sha256) or look.read(path, document.MAX_BYTES)
+    for channel, path in _named(look):
+        body = had.get(look.targets[path].sha256) or bodies.get(path)
+        body = body or look.read(path, document.MAX_BYTES)
         release = document.parse(body, path)
         if document.target_of(channel, release) != path:
             raise RefusedError(f"it calls itself {release.name}", where=path, fix="tell its publisher")

@@ -50,7 +50,7 @@ def _feed(services: Services) -> FeedView | None:
         for what, until in services.store.expiries("").items()
         if what.startswith(updates.EXPIRY)
     }
-    return FeedView(feed.url, feed.channel, feed.checked_at, ends)
+    return FeedView(feed.url, feed.channel, feed.checked_at, ends, feed.every_hours, feed.problem)
 
 
 def _releases(services: Services) -> Sequence[ReleaseView]:

@@ -1,11 +1,11 @@
 """The Settings pages' `web.upkeep_port` over the store and the licence's rules. Reads only, and no secret."""
 
-from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
+from collections.abc import Sequence
 
 from controller.app import licensing
 from controller.app.services import Services
 from controller.app.writing import Writing
+from controller.store.notifications import receiver
 from web.upkeep_port import LicenseView, NotifierView
 
 
@@ -30,16 +30,6 @@ class UpkeepDesk:
 
     def license(self) -> LicenseView:
         return self._writing.run(_license)
-
-
-def receiver(settings: Mapping[str, str]) -> str:
-    """Many services take whoever knows a webhook's path for its owner: the path is not shown."""
-    try:
-        url = urlsplit(settings.get("url", ""))
-        port = f":{url.port}" if url.port else ""
-    except ValueError:
-        return ""
-    return f"{url.scheme}://{url.hostname}{port}" if url.hostname else settings.get("to", "")
 
 
 def _license(services: Services) -> LicenseView:

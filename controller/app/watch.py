@@ -6,7 +6,7 @@ Only `cto serve` watches; a single command reads what it needs and ends.
 import asyncio
 
 from controller.app.context import ClusterJob, Limits, NodeJob
-from controller.app.rollout_hold import clusters_at_work
+from controller.app.looking import look
 from controller.app.services import Services
 from controller.app.steps.cluster import VerifyCluster
 from controller.app.steps.verify import Verify
@@ -30,6 +30,8 @@ async def _cluster(services: Services, row: ClusterRow, limits: Limits) -> None:
     jobs = stored_jobs(services, row, limits)
     ready = [job for job in jobs if job.state is NodeState.READY]
     await asyncio.gather(*(_node(services, job) for job in ready))
+    if row.in_use:
+        await look(services, row.name, jobs)
     if row.state is not ClusterState.READY:
         return
     cluster = ClusterJob(services, "", jobs[0].cluster, jobs[0].gate, jobs) if jobs else None
@@ -59,5 +61,5 @@ async def _node(services: Services, job: NodeJob) -> None:
 
 def _tell(services: Services, cluster: str, subject: str, problem: str) -> None:
     """Where a rollout is at work, what is amiss is its matter: nodes are away, and of two versions."""
-    if not problem or cluster not in clusters_at_work(services):
+    if not problem or not services.store.clusters_at_work(cluster):
         services.store.set_problem(subject, problem)

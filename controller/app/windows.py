@@ -13,7 +13,7 @@ from controller.core.calendar.allowed import Circumstances, Decision, decide, si
 from controller.core.calendar.occurrences import Occurrence
 from controller.core.calendar.preview import utc
 from controller.core.calendar.spans import Span
-from controller.core.calendar.trust import Reading, TimeState, Verdict, confirm, judge
+from controller.core.calendar.trust import Reading, TimeState, Verdict, confirm, judge, stepped
 from controller.core.calendar.zones import UnknownZoneError, database_version
 from inventory.calendar import Blackout, Freeze, MaintenanceWindow, Opened, Override, SiteCalendar
 from inventory.errors import BusyError, OperatorError
@@ -22,6 +22,7 @@ from inventory.fleet import Fleet
 _RECENT = timedelta(days=3)  # an occurrence that ended longer ago can't be open again
 _KEEP_EVERY = timedelta(minutes=1)
 EVERY = 20.0  # seconds between ticks
+CLOCK = ""  # what a word about the clock has in place of a site
 
 
 def site_calendars(
@@ -128,6 +129,8 @@ def request_override(
 def approve_override(services: Services, id_: str, *, actor: str) -> Override:
     made = overrides.approve(services.store.override(id_), actor=actor, now=services.clock.now())
     services.store.put_override(made, actor=actor, action="approve")
+    if made.site == CLOCK:
+        _believe(services, made)
     return made
 
 
@@ -137,12 +140,41 @@ def cancel_override(services: Services, id_: str, *, actor: str, reason: str) ->
     return found
 
 
-def confirm_clock(services: Services, *, actor: str, reason: str) -> datetime:
-    """An operator's word that this computer's clock is right now."""
-    state = confirm(read_clock(services))
-    floor = state.floor or services.clock.now()
-    services.store.confirm_time(floor, actor=actor, reason=overrides.checked_reason(reason))
-    return floor
+def confirm_clock(services: Services, *, actor: str, reason: str, people: int = 1) -> Override:
+    """An operator's word that this computer's clock is right. It opens every site again, and so takes two
+    people, or ten minutes in which it can be taken back. The engine's look makes it count.
+    """
+    made = overrides.request(
+        services.new_id(),
+        CLOCK,
+        reason=reason,
+        length=overrides.LONGEST,
+        actor=actor,
+        now=services.clock.now(),
+        people=people,
+    )
+    services.store.put_override(made, actor=actor, action="request")
+    return made
+
+
+def _believe(services: Services, word: Override) -> None:
+    """The floor follows the clock from here on, also backwards. The word is used up."""
+    floor = confirm(read_clock(services)).floor or services.clock.now()
+    services.store.confirm_time(floor, actor=word.approved_by or word.actor, reason=word.reason)
+    services.store.cancel_override(word, actor=word.actor, reason="it has done what it was for")
+
+
+def _heed(services: Services, last: Reading | None) -> None:
+    """A word about the clock counts when it is time, unless the clock was set again meanwhile."""
+    word = next((each for each in services.store.overrides() if each.site == CLOCK), None)
+    if word is None:
+        return
+    reading = read_clock(services)
+    again = stepped(reading, last)
+    if again:
+        services.store.cancel_override(word, actor="engine", reason=f"{again} since it was said")
+    elif word.agreed and word.since <= reading.wall:
+        _believe(services, word)
 
 
 # --- what the engine does every 15 to 30 seconds
@@ -163,6 +195,7 @@ def tick(services: Services, last: Reading | None = None) -> Reading:
     """Keeps the time floor and notes which windows are open and which passed. Returns the reading that the
     next tick takes as its `last`; the first one of a process has none.
     """
+    _heed(services, last)
     store, reading = services.store, read_clock(services)
     kept, untrusted = store.time_state()
     verdict = judge_time(services, last)

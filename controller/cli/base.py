@@ -38,6 +38,7 @@ class App:
 
     home: Path | None = None  # None: $CTO_HOME or the platform's data directory
     output: str = "text"
+    server: str = ""  # another controller, whose fleet this is about
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     open_services: Callable[[Path | None], AbstractContextManager[Any]] = _wired
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -80,6 +81,14 @@ class Command(click.Command):
             help="json: one document, or one per line for streams.",
         )
         self.params.append(option)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        app = ctx.find_object(App)
+        if app is not None and app.server and not {"-h", "--help"} & set(args):
+            from controller.cli.remote import must_work_from_afar
+
+            must_work_from_afar(ctx.command_path.partition(" ")[2])
+        return super().parse_args(ctx, args)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_epilog(ctx, formatter)

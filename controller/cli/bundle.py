@@ -5,7 +5,6 @@ Asks nobody, sends nothing.
 
 import io
 import json
-import os
 import platform
 import sys
 import tarfile
@@ -15,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from controller.cli import redact
+from controller.cli.files import new_file
 from controller.cli.names import NAMES
 from controller.cli.output import plain
-from inventory.errors import OperatorError
 from web.ports import NodeView, Queries
 
 _EVENTS, _LOG_BYTES, _LOGS = 2_000, 256 * 1024, 20
@@ -121,12 +120,7 @@ def _json(value: Any) -> bytes:
 
 def write(path: Path, files: Mapping[str, bytes], *, at: datetime) -> None:
     """A new 0600 tar.gz; never over another file."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        what = f"the bundle can't be written: {error.strerror}"
-        raise OperatorError(what, where=str(path), fix="name another file with --out") from error
-    with os.fdopen(descriptor, "wb") as raw, tarfile.open(fileobj=raw, mode="w:gz") as tar:
+    with new_file(path) as raw, tarfile.open(fileobj=raw, mode="w:gz") as tar:
         for name, content in sorted(files.items()):
             member = tarfile.TarInfo(f"cto-support/{name}")
             member.size, member.mode, member.mtime = len(content), 0o600, int(at.timestamp())

@@ -43,7 +43,9 @@ def report(error: BaseException, app: App) -> int:
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         if sys.stderr.isatty():
             click.echo(err=True)  # the terminal has just shown ^C on this line
-        _say(app, {"slug": "cancelled", "what": "stopped", "fix": "nothing is lost; run it again to go on"})
+        # Whatever had to leave something half done says so in the interrupt itself.
+        fix = str(error) or "nothing is lost; run it again to go on"
+        _say(app, {"slug": "cancelled", "what": "stopped", "fix": fix})
         return EXIT_CANCELLED
     if isinstance(error, BrokenPipeError):
         os.dup2(

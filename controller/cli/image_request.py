@@ -54,6 +54,10 @@ def prepare(
 
     `before` is called when the options are good and nothing was made or fetched yet.
     """
+    if options["enroll"]:
+        from controller.app.prepared import token_id
+
+        token_id(options["enroll"])
     about = _about(app, options)
     dns = tuple(options["dns"])
     common: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 import hashlib
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,35 +21,54 @@ def folder_of(services: Any) -> Path:
     return Path(services.home.root) / "qemu"
 
 
-def up(
-    app: App, image: Path, nodes: int, *, memory: int, talos: str, disk_image: Path | None, wait: float
-) -> None:
-    """Starts them, writes their site file, waits for their keys. Again: waits for those that are missing."""
-    from controller.app.lab import KUBERNETES, TALOS
-    from controller.app.lab_virtual import pin_all, write_site_file
-    from iso.qemu import lab
-    from roles.talos_version import contract_of
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `cto lab up --qemu` was asked for."""
 
-    if not image.is_file():
-        raise OperatorError("there is no such image", where=str(image), fix=f"cto iso build --output {image}")
-    version = (talos or TALOS).removeprefix("v")
-    wanted = {"talos": version, **(_file(disk_image) if disk_image else {})}
-    kubernetes = contract_of(version).default_kubernetes if talos else KUBERNETES
+    image: Path
+    nodes: int
+    memory: int
+    hardware: tuple[str, ...]
+    talos: str
+    disk_image: Path | None
+    wait: float
+
+
+def up(app: App, asked: Asked) -> None:
+    """Starts them, writes their site file, waits for their keys. Again: waits for those that are missing."""
+    from controller.app.lab_virtual import pin_all
+    from iso.qemu import lab
+
+    if not asked.image.is_file():
+        fix = f"cto iso build --output {shlex.quote(str(asked.image))}"
+        raise OperatorError("there is no such image", where=str(asked.image), fix=fix)
     with app.services() as services:
         services.home.create()
         folder = folder_of(services)
         running = bool(lab.status(folder))
-        found = lab.up(folder, image, nodes, memory=memory)
-        site = folder / "site.yaml"
-        if not running:
-            site = write_site_file(folder, len(found), image=wanted, kubernetes=kubernetes)
-        _say(app, f"{count(len(found), 'virtual machine')} started; booting takes a minute or more")
-        if wait:
+        found = lab.up(folder, asked.image, asked.nodes, memory=asked.memory, hardware=asked.hardware)
+        site = folder / "site.yaml" if running else _site_file(folder, len(found), asked)
+        how = "run already and are left as they are" if running else "started; booting takes a minute or more"
+        _say(app, f"{count(len(found), 'virtual machine')} {how}")
+        if asked.wait:
             on_loop(
                 services,
-                lambda: pin_all(services, folder, seconds=wait, tell=lambda text: _say(app, clean(text))),
+                lambda: pin_all(
+                    services, folder, seconds=asked.wait, tell=lambda text: _say(app, clean(text))
+                ),
             )
-        _told(app, lab.status(folder), site, waited=bool(wait))
+        _told(app, lab.status(folder), site, waited=bool(asked.wait))
+
+
+def _site_file(folder: Path, count: int, asked: Asked) -> Path:
+    from controller.app.lab import KUBERNETES, TALOS
+    from controller.app.lab_virtual import write_site_file
+    from roles.talos_version import contract_of
+
+    version = (asked.talos or TALOS).removeprefix("v")
+    wanted = {"talos": version, **(_file(asked.disk_image) if asked.disk_image else {})}
+    kubernetes = contract_of(version).default_kubernetes if asked.talos else KUBERNETES
+    return write_site_file(folder, count, image=wanted, kubernetes=kubernetes)
 
 
 def _file(path: Path) -> dict[str, str]:

@@ -62,7 +62,7 @@ TREE: dict[str, dict[str, str]] = {
         "store": "Back up and restore the fleet store.",
         "license": "The licence: import it, see what it allows.",
         "key": "The key that opens the store's secrets; the SSH key machines let in.",
-        "audit": "Verify the audit log.",
+        "audit": "Read, take away and verify the audit log.",
         "support": "A redacted bundle for a support request.",
         "completion": "Shell completion for bash, zsh and fish.",
     },
@@ -147,7 +147,7 @@ def cli(ctx: click.Context, home: Path | None, server: str) -> None:
     if server:
         from controller.cli.remote import opener
 
-        app.open_services = opener(server, app.environ, app.now)
+        app.server, app.open_services = server, opener(server, app.environ, app.now)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
     elif ctx.invoked_subcommand != "doctor":  # doctor reports it as one finding among others

@@ -13,6 +13,48 @@ if TYPE_CHECKING:
     from controller.adapters.http_queries import HttpQueries
 
 
+# What `--server` does, command by command; a test walks the whole tree and tries each of these.
+FROM_AFAR = frozenset(
+    {
+        "cluster show",
+        "enroll approve",
+        "enroll list",
+        "enroll reject",
+        "events",
+        "facts diff",
+        "facts show",
+        "node list",
+        "node show",
+        "rollout abort",
+        "rollout approve",
+        "rollout cancel",
+        "rollout history",
+        "rollout pause",
+        "rollout resume",
+        "rollout status",
+        "rollout withdraw",
+        "status",
+        "window approve",
+        "window cancel",
+        "window freeze",
+        "window override",
+        "window unfreeze",
+    }
+)
+# What is about files of this computer, whatever server is named: it neither reads a fleet nor changes one.
+_ABOUT_NO_FLEET = frozenset({"completion", "render", "schema", "validate"})
+
+
+def must_work_from_afar(command: str) -> None:
+    """Raises OperatorError for a command that would act on this computer's own fleet instead."""
+    if command in FROM_AFAR or command in _ABOUT_NO_FLEET:
+        return
+    raise OperatorError(
+        f"`cto {command}` works on the controller's own computer only",
+        fix=f"log in there, or leave --server out; with it go: {', '.join(sorted(FROM_AFAR))}",
+    )
+
+
 class _Now:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.now = now

@@ -16,6 +16,12 @@ _TONES = {
     "committed": "good", "planned": "idle", "staged": "idle", "rolled-back": "warn", "needs-hands": "bad",
 }  # fmt: skip
 _MOST = 10
+_STOPS = {
+    "named": "named by --via",
+    "published": "a release of the policy's channel",
+    "running": "it runs in the fleet",
+    "built in": "no feed speaks of it; this program was tested with it. Another one: --via",
+}
 
 
 def tone(word: str) -> str:
@@ -52,6 +58,7 @@ def plan_document(made: Any) -> dict[str, Any]:
             }
             for cluster in state.clusters.values()
         ],
+        "stops": dict(made.stops),
         "left_out": dict(made.left_out),
         "warnings": list(made.warnings),
     }
@@ -61,10 +68,11 @@ def show_plan(made: Any) -> None:
     state = made.state
     aims = [f"Talos {state.target.talos}"] if state.target.talos else []
     aims += [f"Kubernetes {state.target.kubernetes}"] if state.target.kubernetes else []
+    aims += [f"schematic {state.target.schematic[:12]}…"] if state.target.schematic else []
     nodes = sum(len(cluster.nodes) for cluster in state.clusters.values())
     sizes = f"{count(len(state.clusters), 'cluster')}, {count(nodes, 'node')}"
-    aim = " and ".join(aims) or "another schematic"
-    click.echo(f"{aim}: {sizes}, by policy {clean(made.policy.name)}")
+    chosen = f" (the newest release of channel {made.channel})" if made.channel else ""
+    click.echo(f"{' and '.join(aims)}{chosen}: {sizes}, by policy {clean(made.policy.name)}")
     for number, wave in enumerate(state.waves, 1):
         click.echo(f"  wave {number}: {names(wave.clusters)}")
     ways: dict[str, list[str]] = {}
@@ -73,8 +81,17 @@ def show_plan(made: Any) -> None:
         ways.setdefault(way, []).append(cluster.name)
     for way, members in ways.items():
         click.echo(f"  {way}: {names(members)}")
+    for stop, how in made.stops.items():
+        click.echo(f"  stop at {clean(stop)}: {_STOPS[how]}")
     for cluster, why in made.left_out.items():
         click.echo(f"  left out: {clean(cluster)}: {clean(why)}")
+    if made.channel:
+        aim = (
+            f"--talos {state.target.talos}"
+            if state.target.talos
+            else f"--kubernetes {state.target.kubernetes}"
+        )
+        click.echo(f"  → to begin it: cto rollout start {aim} --reason …")
     for warning in made.warnings:
         click.echo(f"  {click.style('warning:', fg='yellow')} {clean(warning)}")
 

@@ -1,6 +1,6 @@
 """What people write after `cto window`: windows, dates, instants, lengths. The rules of site files hold."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from inventory.calendar import SiteCalendar
@@ -70,19 +70,6 @@ def _date(text: str, option: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise OperatorError(f"{option}: {text!r} is not a date", fix="write it like 2026-03-28") from None
-
-
-def instant(text: str) -> datetime:
-    found: datetime | None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise OperatorError(
-            f"--until: {text!r} is not an instant", fix="write it with its offset, like 2026-12-05T18:00:00Z"
-        )
-    return found
 
 
 def minutes(text: str) -> int:

@@ -126,9 +126,10 @@ def show_switches(states: States) -> None:
         until = f"until {utc(freeze.until)}" if freeze.until else "until it is lifted"
         _need(freeze.site or "every site", f"frozen {until} by {freeze.actor}: {freeze.reason}", "warn")
     for each in states.overrides:
-        when = f"override from {utc(each.since)} until {utc(each.until)}"
+        what = "override" if each.site else "the clock is believed"
+        when = f"{what} from {utc(each.since)}" + (f" until {utc(each.until)}" if each.site else " on")
         agreed = "" if each.agreed else f"; waits for a second person: cto window approve {each.id}"
-        _need(each.site, f"{when} by {each.actor}: {each.reason}{agreed}", "warn")
+        _need(each.site or "time", f"{when} by {each.actor}: {each.reason}{agreed}", "warn")
 
 
 def windows_text(decision: Decision, timezone: str) -> str:

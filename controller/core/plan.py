@@ -211,16 +211,9 @@ BY_ROLLOUT = "versions change by rollout"  # how the note about another version 
 def plan_node(node: NodeInputs) -> NodePlan:
     """Decides what happens to one node. A READY node of another version gets a note: that needs a rollout."""
     change, steps, refusals = _decide(node)
-    notes = node.notes
-    if (
-        node.state is NodeState.READY
-        and node.installed_talos
-        and node.talos not in ("", node.installed_talos)
-    ):
-        notes = (
-            *notes,
-            f"runs Talos {node.installed_talos}; the file says {node.talos}: {BY_ROLLOUT}",
-        )
+    notes, runs = node.notes, node.installed_talos
+    if node.state is NodeState.READY and runs and node.talos not in ("", runs):
+        notes = (*notes, f"runs Talos {runs}; the file says {node.talos}: {BY_ROLLOUT}")
     return NodePlan(
         name=node.name,
         site=node.site,

@@ -132,8 +132,47 @@ def _list(items: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "array", "maxItems": _MOST_ITEMS, "items": dict(items)}
 
 
+_COLUMNS = (
+    ("State", "string", ".status.state", 0),
+    ("Talos", "string", ".status.talos", 0),
+    ("Wanted", "string", ".spec.talos", 0),
+    ("Ready", "integer", ".status.nodes.ready", 0),
+    ("Nodes", "integer", ".status.nodes.total", 0),
+    ("Next-Window", "string", ".status.nextWindow", 0),
+    ("Synced", "date", ".status.lastSync", 0),
+    ("Message", "string", ".status.message", 1),
+)
+
+
 def definition() -> dict[str, Any]:
     """The CustomResourceDefinition, with a structural schema: unknown fields are pruned by the API server."""
+    names = {
+        "kind": KIND,
+        "listKind": f"{KIND}List",
+        "plural": PLURAL,
+        "singular": "platformupdate",
+        "shortNames": ["pu"],
+    }
+    version = {
+        "name": VERSION,
+        "served": True,
+        "storage": True,
+        "subresources": {"status": {}},
+        "schema": {"openAPIV3Schema": _schema()},
+        "additionalPrinterColumns": [
+            {"name": title, "type": kind, "jsonPath": path, "priority": priority}
+            for title, kind, path, priority in _COLUMNS
+        ],
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{PLURAL}.{GROUP}"},
+        "spec": {"group": GROUP, "scope": "Cluster", "names": names, "versions": [version]},
+    }
+
+
+def _schema() -> dict[str, Any]:
     count = {"type": "integer", "minimum": 0}
     window = _object(name=_text(), days=_list(_text(16)), start=_text(8), minutes=count, timezone=_text(64))
     past = _object(rollout=_text(64), version=_text(64), result=_text(64), finishedAt=_text(40))
@@ -153,39 +192,7 @@ def definition() -> dict[str, Any]:
         lastSync=_text(40),
         history=_list(past),
     )
-    names = {
-        "kind": KIND,
-        "listKind": f"{KIND}List",
-        "plural": PLURAL,
-        "singular": "platformupdate",
-        "shortNames": ["pu"],
-    }
-    version = {
-        "name": VERSION,
-        "served": True,
-        "storage": True,
-        "subresources": {"status": {}},
-        "schema": {"openAPIV3Schema": _object(spec=spec, status=status)},
-        "additionalPrinterColumns": [
-            {"name": title, "type": kind, "jsonPath": path, "priority": priority}
-            for title, kind, path, priority in (
-                ("State", "string", ".status.state", 0),
-                ("Talos", "string", ".status.talos", 0),
-                ("Wanted", "string", ".spec.talos", 0),
-                ("Ready", "integer", ".status.nodes.ready", 0),
-                ("Nodes", "integer", ".status.nodes.total", 0),
-                ("Next-Window", "string", ".status.nextWindow", 0),
-                ("Synced", "date", ".status.lastSync", 0),
-                ("Message", "string", ".status.message", 1),
-            )
-        ],
-    }
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{PLURAL}.{GROUP}"},
-        "spec": {"group": GROUP, "scope": "Cluster", "names": names, "versions": [version]},
-    }
+    return _object(spec=spec, status=status)
 
 
 def resource(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -106,6 +106,10 @@ def guard(
     others = [m for m in reading.members if m.name != victim and m.name not in well]
     size = len(reading.members)
     if purpose is Purpose.REMEDY:
+        # Five members could spare two. But one disruption at a time is all that a cluster gets.
+        flying = next((m.name for m in others if m.name in in_flight), "")
+        if flying:
+            return f"{flying} has something under way, and a cluster has one disruption at a time"
         return "" if size == 1 else _floor(size, len(well - {victim}))
     if size == 1:
         return "" if accept_downtime else "it is the only control plane: the cluster would be away meanwhile"

@@ -21,13 +21,15 @@ TOPICS: Mapping[str, frozenset[str]] = {
             "SnapshotFailed",
         }
     ),
-    "paused": frozenset({"RolloutPaused", "RolloutStopped"}),
+    "paused": frozenset({"RolloutPaused", "RolloutStopped", "RolloutApprovalWanted"}),
     "rolled-back": frozenset({"RolloutRollingBack", "RolloutNodeRolledBack"}),
     "wave": frozenset({"RolloutWaveDone", "RolloutSucceeded"}),
     "window": frozenset(
         {"WindowOpened", "WindowsMissed", "WindowMoved", "RolloutOverrun", "Frozen", "Unfrozen"}
     ),
-    "release": frozenset({"ReleaseSeen", "ReleaseStaged", "UpdateProposed"}),
+    "release": frozenset(
+        {"ReleaseSeen", "ReleaseStaged", "ReleaseWithdrawn", "UpdateProposed", "FeedLookFailed"}
+    ),
     "enrolment": frozenset({"EnrollmentPending", "EnrollmentConflict"}),
     "security": frozenset(
         {"LoginFailed", "KeyExported", "SecretExported", "StoreRestored", "LicenseKeyTrusted"}

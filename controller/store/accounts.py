@@ -11,7 +11,7 @@ from controller.store.secretbox import Secret
 from controller.store.secrets import SecretsChapter
 from inventory.errors import OperatorError, RefusedError
 from web.access.grants import Grant, Level, checked_name
-from web.access.ports import AccountView
+from web.access.ports import AccountView, PeoplePolicy
 
 LOCAL = "local"  # whoever may read this home: enters only by a one-time code, has no password
 
@@ -93,8 +93,34 @@ class AccountsChapter(SecretsChapter):
                 "UPDATE accounts SET password = ? WHERE name = ? AND password = ?", [hash_, name, before]
             )
 
-    def put_totp(self, name: str, secret: bytes | None, *, actor: str) -> None:
-        """None takes the second factor away."""
+    def end_sessions(self, name: str, *, actor: str) -> int:
+        """All of an account's, or with "" everybody's. How many there were."""
+        with self._unit() as unit:
+            if name:
+                known_account(unit, name)
+            gone = unit.execute("DELETE FROM sessions WHERE ? IN ('', account)", [name]).rowcount
+            unit.audit(audit.Entry(actor, "end sessions", f"accounts/{name or '*'}", after=f"{gone} ended"))
+            return int(gone)
+
+    def people_policy(self) -> PeoplePolicy:
+        return people_read.policy(self._rows)
+
+    def set_people_policy(self, policy: PeoplePolicy, *, actor: str) -> None:
+        """What is asked of accounts, from the next click on."""
+        with self._unit() as unit:
+            before = people_read.policy(self._rows)
+            if before == policy:
+                return
+            unit.execute(
+                "INSERT OR REPLACE INTO people_policy (id, second_factor, leaked, changed_at)"
+                " VALUES (1, ?, ?, ?)",
+                [policy.second_factor, policy.leaked, unit.at],
+            )
+            unit.event("PolicyChanged", "controller", f"accounts: {policy}")
+            unit.audit(audit.Entry(actor, "set policy", "accounts", before=str(before), after=str(policy)))
+
+    def put_totp(self, name: str, secret: bytes | None, *, actor: str, keep_session: str = "") -> None:
+        """None takes the second factor away. Sessions end but `keep_session` (as pages show it)."""
         box = self._box()
         sealed = None
         if secret is not None:
@@ -104,6 +130,10 @@ class AccountsChapter(SecretsChapter):
             unit.execute(
                 "UPDATE accounts SET totp = ?, key_id = ?, totp_used = 0 WHERE name = ?",
                 [sealed, box.key.id if sealed else "", name],
+            )
+            unit.execute(
+                "DELETE FROM sessions WHERE account = ? AND substr(hash, 1, ?) <> ?",
+                [name, people_read.SHOWN, keep_session],
             )
             word = "set second factor" if sealed else "remove second factor"
             unit.event("SecondFactorChanged", "controller", f"account {name}: {word}")

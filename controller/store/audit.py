@@ -6,10 +6,14 @@ earlier `AuditHead` elsewhere can see that, so `verify` takes one.
 """
 
 import hashlib
+import re
 import sqlite3
 from dataclasses import dataclass
 
+from inventory.errors import OperatorError
+
 _START = b"\0" * 32
+_NOTED = re.compile(r"([0-9]{1,15})[\s:]+([0-9a-fA-F]{64})", re.ASCII)
 _COLUMNS = ("seq", "at", "actor", "action", "object", "before", "after", "reason", "run", "epoch")
 
 
@@ -17,6 +21,16 @@ _COLUMNS = ("seq", "at", "actor", "action", "object", "before", "after", "reason
 class AuditHead:
     seq: int
     hash: str
+
+    @classmethod
+    def parse(cls, text: str) -> "AuditHead":
+        """`SEQ HASH`, as it was shown. Raises OperatorError for anything else."""
+        found = _NOTED.fullmatch(text.strip())
+        if found is None:
+            raise OperatorError(
+                "that is no row as it was noted", fix="give its number and its hash: --noted '42 3f9c…'"
+            )
+        return cls(int(found[1]), found[2].lower())
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,8 +101,8 @@ class EnrollmentsChapter(EnrollingChapter):
         row = self._row("SELECT * FROM enrollments WHERE id = ?", [enrollment])
         return enrollments_read.view(row) if row else None
 
-    def expected_hardware(self) -> Mapping[str, Mapping[str, str]]:
-        return enrollments_read.expected(self._rows)
+    def expected_hardware(self, site: str = "") -> Mapping[str, Mapping[str, str]]:
+        return enrollments_read.expected(self._rows, site)
 
     def approve_enrollment(
         self,

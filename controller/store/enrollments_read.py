@@ -43,10 +43,14 @@ def window(rows: Rows) -> EnrollWindowView | None:
     return found
 
 
-def expected(rows: Rows) -> Mapping[str, Mapping[str, str]]:
-    """Node → what the site file says of its machine."""
+def expected(rows: Rows, site: str = "") -> Mapping[str, Mapping[str, str]]:
+    """Node → what the site file says of its machine; of one site, or of all."""
+    sql, of_site = (
+        "SELECT node, kind, value FROM expected_hardware",
+        " WHERE node IN (SELECT name FROM nodes WHERE site = ?)",
+    )
     found: dict[str, dict[str, str]] = {}
-    for row in rows("SELECT node, kind, value FROM expected_hardware ORDER BY node, kind", []):
+    for row in rows(f"{sql}{of_site if site else ''} ORDER BY node, kind", [site] if site else []):
         found.setdefault(row["node"], {})[row["kind"]] = row["value"]
     return found
 

@@ -46,7 +46,7 @@ def refuse_other(connection: sqlite3.Connection, path: Path) -> None:
         raise StoreError(
             "the fleet store was made by an older cto",
             where=str(path),
-            fix="run `cto apply` once to bring it up to date",
+            fix="run `cto store upgrade`: it keeps a copy, and brings it up to date",
         )
 
 

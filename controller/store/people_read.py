@@ -6,7 +6,7 @@ from typing import Any
 
 from inventory.errors import UnknownName
 from web.access.grants import Grant
-from web.access.ports import AccountView, ApiTokenView, SessionView
+from web.access.ports import AccountView, ApiTokenView, PeoplePolicy, SessionView
 
 Rows = Callable[[str, Sequence[Any]], list[sqlite3.Row]]
 SHOWN = 12  # hex digits of a session's digest, to name it by
@@ -42,10 +42,26 @@ def grants_of(rows: Rows, name: str) -> tuple[Grant, ...]:
     return tuple(Grant.parse(row["grant_text"]) for row in found)
 
 
-def session_row(rows: Rows, hash_: str) -> sqlite3.Row | None:
-    """With the account; None also if that is disabled."""
+def policy(rows: Rows) -> PeoplePolicy:
+    found = rows("SELECT second_factor, leaked FROM people_policy", [])
+    return PeoplePolicy(*found[0]) if found else PeoplePolicy()
+
+
+def fleet_words(rows: Rows) -> tuple[str, ...]:
+    """Names that everybody here knows, so that nobody should build a password from them."""
     found = rows(
-        "SELECT s.* FROM sessions s JOIN accounts a ON a.name = s.account"
+        "SELECT organization AS word FROM sites UNION SELECT name FROM sites UNION SELECT name FROM clusters",
+        [],
+    )
+    return tuple(row["word"] for row in found if row["word"])
+
+
+def session_row(rows: Rows, hash_: str) -> sqlite3.Row | None:
+    """With what decides whether the account owes a second factor; None also if that is disabled."""
+    found = rows(
+        "SELECT s.*, a.totp IS NOT NULL AS has_totp,"
+        " (SELECT second_factor FROM people_policy) AS second_factor"
+        " FROM sessions s JOIN accounts a ON a.name = s.account"
         " WHERE s.hash = ? AND a.disabled_at = ''",
         [hash_],
     )

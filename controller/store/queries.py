@@ -7,30 +7,25 @@ shown. Writes nothing and repairs nothing.
 import json
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from controller.store import lock, migrations, rollouts_read, windows_read
+from controller.store import events_read, lock, migrations, rollouts_read, runs_read, windows_read
+from controller.store.cluster_looks import looks
 from controller.store.connection import check, reader, translated
 from controller.store.enrollments_read import EnrollmentQueries
 from controller.store.home import Home
-from controller.store.node_views import NodeViews, node_view
+from controller.store.node_views import NODES, NodeViews, node_view
 from controller.store.schema import VERSIONS
 from inventory.errors import UnknownName
 from inventory.lifecycle import NodeState
+from web.events_port import EventSearch, FoundEvents
 from web.ports import ClusterView, EngineView, EventView, NodeView, RolloutView, RunView, SiteView
 
 if TYPE_CHECKING:
     from inventory.calendar import Freeze, Opened, Override, SiteCalendar
 
-_NODES = """
-SELECT n.*, coalesce(s.step, '') AS running, coalesce(s.started_at, '') AS started_at,
-       coalesce(p.done, 0) AS done, coalesce(p.total, 0) AS total
-FROM nodes n
-LEFT JOIN steps s ON s.kind = 'node' AND s.subject = n.name AND s.outcome = 'started'
-LEFT JOIN progress p ON p.subject = 'node/' || n.name AND p.step = s.step
-"""
 _CLUSTERS = """
 SELECT c.*, count(n.name) AS nodes, coalesce(sum(n.state = ?), 0) AS ready
 FROM clusters c LEFT JOIN nodes n ON n.cluster = c.name GROUP BY c.name ORDER BY c.name
@@ -46,6 +41,7 @@ class StoreQueries(EnrollmentQueries):
         self._home = home
         self._local = threading.local()
         self._views = NodeViews()
+        self._calendars: Mapping[tuple[str, str], SiteCalendar] = {}
         self._opened: list[sqlite3.Connection] = []
 
     def close(self) -> None:
@@ -91,6 +87,11 @@ class StoreQueries(EnrollmentQueries):
         expires: dict[str, dict[str, str]] = {}
         for row in self._all("SELECT cluster, what, until FROM expiries ORDER BY cluster, what"):
             expires.setdefault(row["cluster"], {})[row["what"]] = row["until"]
+        failures = {
+            row["cluster"]: {"snapshot_problem": row["problem"], "snapshot_good_at": row["good_at"]}
+            for row in self._all("SELECT cluster, problem, good_at FROM snapshot_failures")
+        }
+        seen = looks(self._all)
         return tuple(
             ClusterView(
                 name=row["name"],
@@ -104,45 +105,60 @@ class StoreQueries(EnrollmentQueries):
                 changed_at=row["changed_at"],
                 verified_at=row["verified_at"],
                 expires=expires.get(row["name"], {}),
+                **failures.get(row["name"], {}),
+                **seen.get(row["name"], {}),
             )
             for row in self._all(_CLUSTERS, [NodeState.READY])
         )
 
     def nodes(self) -> Sequence[NodeView]:
-        return self._views.of(self._all(f"{_NODES} ORDER BY n.site, n.cluster, n.name"))
+        with translated(self._home.database):
+            self.connected()
+        return self._views.now(self._local.file, self._all)
 
     def node(self, name: str) -> NodeView:
-        row = self._one(f"{_NODES} WHERE n.name = ?", [name])
+        row = self._one(f"{NODES} WHERE n.name = ?", [name])
         if row is None:
             raise UnknownName(
                 f"there is no node {name!r}", fix="see `cto node list` for the nodes that are known"
             )
         return node_view(row)
 
-    def runs(self, limit: int = 20) -> Sequence[RunView]:
+    def runs(self, limit: int = 20, before: str = "") -> Sequence[RunView]:
         """Youngest first."""
-        return tuple(map(_run_view, self._all("SELECT * FROM runs ORDER BY rowid DESC LIMIT ?", [limit])))
+        return runs_read.views(self._all, limit, before)
 
     def run(self, run_id: str) -> RunView:
-        row = self._one("SELECT * FROM runs WHERE id = ?", [run_id])
-        if row is None:
-            raise UnknownName(
-                f"there is no run {run_id!r}", fix="see `cto status` for the runs that are known"
-            )
-        return _run_view(row)
+        return runs_read.view(self._all, run_id)
 
     def plan(self, run_id: str) -> Mapping[str, Any] | None:
         """The plan of a run with its digest, once it was made."""
-        row = self._one("SELECT digest, body, made_at FROM plans WHERE run = ?", [run_id])
-        return None if row is None else {**dict(row), "body": json.loads(row["body"])}
+        return runs_read.plan(self._all, run_id)
 
     def events(self, after: int = 0, limit: int = 500, subject: str = "") -> Sequence[EventView]:
-        if subject:
-            sql = "SELECT * FROM events WHERE id > ? AND subject = ? ORDER BY id LIMIT ?"
-            rows = self._all(sql, [after, subject, limit])
-        else:
-            rows = self._all("SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", [after, limit])
-        return tuple(EventView(**{**dict(row), "data": json.loads(row["data"])}) for row in rows)
+        return self.events_among([subject] if subject else None, after=after, limit=limit)
+
+    def recent_events(self, limit: int = 500, before: int = 0, subject: str = "") -> Sequence[EventView]:
+        """The newest first."""
+        return self.events_among([subject] if subject else None, before=before, limit=limit, newest=True)
+
+    def events_among(
+        self,
+        subjects: Collection[str] | None,
+        *,
+        limit: int,
+        after: int = 0,
+        before: int = 0,
+        newest: bool = False,
+    ) -> Sequence[EventView]:
+        """Of several subjects at once; of everything for None."""
+        return events_read.events(
+            self._all, subjects=subjects, limit=limit, after=after, before=before, newest=newest
+        )
+
+    def search_events(self, asked: EventSearch, subjects: Collection[str] | None) -> FoundEvents:
+        """Of several subjects at once, of everything for None."""
+        return events_read.search(self._all, asked, subjects)
 
     def last_event_id(self) -> int:
         row = self._one("SELECT max(id) AS id FROM events")
@@ -160,15 +176,24 @@ class StoreQueries(EnrollmentQueries):
         rows = self._all("SELECT what, until FROM expiries WHERE cluster = '' ORDER BY what")
         return {row["what"]: row["until"] for row in rows}
 
-    def rollouts(self, limit: int = 20) -> Sequence[RolloutView]:
+    def feed_problem(self) -> str:
+        """Why the last look that the controller took at the release feed by itself failed."""
+        row = self._one("SELECT problem FROM feed")
+        return str(row["problem"]) if row else ""
+
+    def rollouts(self, limit: int = 20, before: str = "") -> Sequence[RolloutView]:
         """Youngest first."""
-        return rollouts_read.views(self._all, limit)
+        return rollouts_read.views(self._all, limit, before)
+
+    def rollouts_within(self, sites: Collection[str], *, limit: int, before: str) -> Sequence[RolloutView]:
+        """Of those that concern no other sites."""
+        return rollouts_read.views(self._all, limit, before, sites)
 
     def rollout(self, rollout: str) -> RolloutView:
         return rollouts_read.view(self._all, rollout)
 
-    def rollout_clusters(self, rollout: str) -> Sequence[Mapping[str, Any]]:
-        return rollouts_read.clusters(self._all, rollout)
+    def rollout_clusters(self, rollout: str, cluster: str = "") -> Sequence[Mapping[str, Any]]:
+        return rollouts_read.clusters(self._all, rollout, cluster)
 
     def rollout_sites(self, rollout: str) -> Sequence[str]:
         return rollouts_read.sites(self._all, rollout)
@@ -180,7 +205,11 @@ class StoreQueries(EnrollmentQueries):
 
     def calendars(self) -> "Sequence[SiteCalendar]":
         """What the site files said last of each site's windows and blackouts."""
-        return windows_read.calendars(self._all)
+        self._calendars = windows_read.calendars(self._all, self._calendars)
+        return tuple(self._calendars.values())
+
+    def calendar(self, site: str) -> "SiteCalendar | None":
+        return windows_read.calendar(self._all, site)
 
     def freezes(self, at: str) -> "Sequence[Freeze]":
         """Neither lifted nor over `at` that time."""
@@ -243,28 +272,3 @@ def _empty() -> sqlite3.Connection:
         for statement in statements:
             connection.execute(statement)
     return connection
-
-
-def _run_view(row: sqlite3.Row) -> RunView:
-    return RunView(
-        id=row["id"],
-        kind=row["kind"],
-        state=row["state"],
-        selection=selection_text(json.loads(row["selection"])),
-        queued_at=row["queued_at"],
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
-        summary=json.loads(row["summary"]),
-    )
-
-
-def selection_text(selection: Mapping[str, Any]) -> str:
-    """As an operator would say it: "sites berlin, munich; labels rack=7", or "everything"."""
-    parts = [(name, _words(value)) for name, value in selection.items() if value]
-    return "; ".join(f"{name} {words}" for name, words in parts) or "everything"
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key}={item}" for key, item in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.store import audit
+from controller.store import audit, rollouts_read
 from controller.store.base import StoreBase, Unit
 from controller.store.connection import to_json
 from controller.store.rollouts_read import (
@@ -174,6 +174,10 @@ class RolloutsChapter(StoreBase):
             "SELECT cluster, body FROM rollout_clusters WHERE rollout = ? ORDER BY position", [rollout]
         )
         return {row["cluster"]: row["body"] for row in rows}
+
+    def clusters_at_work(self, cluster: str = "") -> dict[str, str]:
+        """Cluster → the rollout that changes its nodes now; of one cluster, or of all."""
+        return rollouts_read.at_work(self._rows, cluster)
 
     def rollout_acts(self, rollout: str) -> tuple[ActRow, ...]:
         rows = self._rows("SELECT * FROM rollout_acts WHERE rollout = ? ORDER BY rowid", [rollout])

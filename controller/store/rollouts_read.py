@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,16 +73,35 @@ def command_row(row: sqlite3.Row) -> CommandRow:
     return CommandRow(**dict(row))
 
 
+_AT_WORK = """SELECT c.cluster, c.rollout FROM rollouts r JOIN rollout_clusters c ON c.rollout = r.id
+    WHERE r.over = 0 AND json_extract(c.body, '$.phase') IN ('checking', 'running')"""
 _VIEW = """SELECT r.id, r.status, r.over, r.actor, r.reason, r.rollback_of, r.facts, r.summary, r.created_at,
     r.saved_at, r.finished_at,
     coalesce((SELECT group_concat(c.verb, ', ') FROM rollout_commands c
         WHERE c.rollout = r.id AND c.obeyed_at = ''), '') AS ordered
 FROM rollouts r"""
 
+_OLDER = "(r.created_at, r.rowid) < (SELECT b.created_at, b.rowid FROM rollouts b WHERE b.id = ?)"
+_SITES = "SELECT 1 FROM rollout_clusters c WHERE c.rollout = r.id AND c.site"
+_THESE = "(SELECT value FROM json_each(?))"
+_INSIDE = f"EXISTS ({_SITES} IN {_THESE}) AND NOT EXISTS ({_SITES} NOT IN {_THESE})"
 
-def views(rows: Rows, limit: int) -> tuple[RolloutView, ...]:
-    """Youngest first."""
-    return tuple(map(_view, rows(f"{_VIEW} ORDER BY r.created_at DESC, r.rowid DESC LIMIT ?", [limit])))
+
+def views(
+    rows: Rows, limit: int, before: str = "", within: Collection[str] | None = None
+) -> tuple[RolloutView, ...]:
+    """Youngest first; of those older than `before`, and that concern no other sites than those `within`."""
+    every, values = "", list[Any]()
+    if before:
+        if not rows("SELECT 1 FROM rollouts WHERE id = ?", [before]):
+            raise no_rollout(before)
+        every += f" AND {_OLDER}"
+        values.append(before)
+    if within is not None:
+        every += f" AND {_INSIDE}"
+        values += [json.dumps(sorted(within))] * 2
+    sql = f"{_VIEW} WHERE true{every} ORDER BY r.created_at DESC, r.rowid DESC LIMIT ?"
+    return tuple(map(_view, rows(sql, [*values, limit])))
 
 
 def view(rows: Rows, rollout: str) -> RolloutView:
@@ -96,9 +115,11 @@ def no_rollout(rollout: str) -> OperatorError:
     return OperatorError(f"there is no rollout {rollout!r}", fix="see `cto rollout history`")
 
 
-def clusters(rows: Rows, rollout: str) -> tuple[Mapping[str, Any], ...]:
-    """Each cluster with its nodes, as it stands. Defaults are filled in, so that every key is there."""
-    found = rows("SELECT body FROM rollout_clusters WHERE rollout = ? ORDER BY position", [rollout])
+def clusters(rows: Rows, rollout: str, cluster: str = "") -> tuple[Mapping[str, Any], ...]:
+    """Each cluster with its nodes, or only the one. Defaults are filled in, so that every key is there."""
+    one = " AND cluster = ?" if cluster else ""
+    sql = f"SELECT body FROM rollout_clusters WHERE rollout = ?{one} ORDER BY position"  # noqa: S608 -- no value in it
+    found = rows(sql, [rollout, cluster] if cluster else [rollout])
     return tuple(_cluster(json.loads(row["body"])) for row in found)
 
 
@@ -106,6 +127,13 @@ def sites(rows: Rows, rollout: str) -> tuple[str, ...]:
     """Those of its clusters."""
     found = rows("SELECT DISTINCT site FROM rollout_clusters WHERE rollout = ? ORDER BY site", [rollout])
     return tuple(row["site"] for row in found)
+
+
+def at_work(rows: Rows, cluster: str = "") -> dict[str, str]:
+    """Cluster → the rollout that changes its nodes now."""
+    one = "AND c.cluster = ?" if cluster else ""
+    found = rows(f"{_AT_WORK} {one} ORDER BY r.created_at, r.rowid, c.position", [cluster] if cluster else [])
+    return {row["cluster"]: row["rollout"] for row in found}
 
 
 def _view(row: sqlite3.Row) -> RolloutView:

@@ -5,12 +5,18 @@ schema is what they make in order. `migrations` runs them.
 """
 
 from controller.store.schema_accounts import ACCOUNTS
+from controller.store.schema_changes import CHANGES
+from controller.store.schema_cluster_looks import CLUSTER_LOOKS
 from controller.store.schema_enrollment import ENROLLMENT
 from controller.store.schema_enrollments import ENROLLMENTS
+from controller.store.schema_event_kinds import EVENT_KINDS
+from controller.store.schema_feed_looks import FEED_LOOKS
 from controller.store.schema_license import LICENSE
 from controller.store.schema_mirror import MIRROR
 from controller.store.schema_notifications import NOTIFICATIONS
+from controller.store.schema_policy import POLICY
 from controller.store.schema_rollouts import ROLLOUTS
+from controller.store.schema_snapshot_failures import SNAPSHOT_FAILURES
 from controller.store.schema_snapshots import SNAPSHOTS
 from controller.store.schema_updates import UPDATES
 from controller.store.schema_windows import WINDOWS
@@ -195,5 +201,11 @@ VERSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("0011_updates", UPDATES),
     ("0012_mirror", MIRROR),
     ("0013_notifications", NOTIFICATIONS),
+    ("0014_snapshot_failures", SNAPSHOT_FAILURES),
+    ("0015_feed_looks", FEED_LOOKS),
+    ("0016_changes", CHANGES),
+    ("0017_policy", POLICY),
+    ("0018_cluster_looks", CLUSTER_LOOKS),
+    ("0019_event_kinds", EVENT_KINDS),
 )
 KNOWN: frozenset[str] = frozenset(name for name, _ in VERSIONS)

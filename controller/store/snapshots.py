@@ -36,6 +36,7 @@ class SnapshotRow:
     members: int
     verified_at: str
     problem: str = ""
+    actor: str = ""  # who had it taken; empty: not written down
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ class SnapshotsChapter(SecretsChapter):
         with self._unit() as unit:
             unit.execute(
                 "INSERT INTO snapshots (id, cluster, node, reason, taken_at, size, sha256, keys, revisions,"
-                " revision, members, verified_at, problem) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " revision, members, verified_at, problem, actor)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     *(
                         row.id,
@@ -83,13 +85,25 @@ class SnapshotsChapter(SecretsChapter):
                         row.sha256,
                         row.keys,
                     ),
-                    *(row.revisions, row.revision, row.members, row.verified_at, row.problem),
+                    *(row.revisions, row.revision, row.members, row.verified_at, row.problem, actor),
                 ],
             )
+            unit.execute("DELETE FROM snapshot_failures WHERE cluster = ?", [row.cluster])
             subject, about = f"cluster/{row.cluster}", {"snapshot": row.id, "sha256": row.sha256}
             text = f"etcd snapshot from {row.node} ({row.reason}): {row.keys} keys at revision {row.revision}"
             unit.event("SnapshotTaken", subject, text, about)
             unit.audit(audit.Entry(actor, "take snapshot", subject, after=row.sha256, reason=row.reason))
+
+    def note_snapshot_failed(self, cluster: str, problem: str) -> None:
+        """One that was due could not be taken. It stands until the next one that is whole."""
+        good = next((row.taken_at for row in self.snapshots(cluster) if not row.problem), "")
+        with self._unit() as unit:
+            unit.execute(
+                "INSERT INTO snapshot_failures (cluster, since, problem, good_at) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (cluster) DO UPDATE SET problem = excluded.problem, good_at = excluded.good_at",
+                [cluster, unit.at, problem, good],
+            )
+            unit.event("SnapshotFailed", f"cluster/{cluster}", f"no etcd snapshot: {problem}")
 
     def snapshots(self, cluster: str = "") -> tuple[SnapshotRow, ...]:
         """Newest first."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from controller.store import audit, lock, migrations
 from controller.store.adopting import AdoptingChapter
 from controller.store.base import Unit, iso
+from controller.store.cluster_looks import ClusterLooksChapter
 from controller.store.connection import check, transaction, translated, writer
 from controller.store.declare import DeclareChapter
 from controller.store.enrollments import EnrollmentsChapter
@@ -60,6 +61,7 @@ class Store(
     UpdatesChapter,
     NotificationsChapter,
     MirrorsChapter,
+    ClusterLooksChapter,
 ):
     @classmethod
     def open(

@@ -16,6 +16,10 @@ class Feed:
     channel: str
     root: str  # JSON text
     checked_at: str
+    set_at: str = ""
+    every_hours: int = 24  # between looks that the controller takes by itself; 0: none
+    tried_at: str = ""  # when it last tried to, well or not
+    problem: str = ""  # why that failed; empty: it did not
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ class UpdatesChapter(StoreBase):
             unit.execute(
                 "INSERT INTO feed (id, url, channel, root, actor, set_at) VALUES (1, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (id) DO UPDATE SET url = excluded.url, channel = excluded.channel,"
-                " root = excluded.root, actor = excluded.actor, set_at = excluded.set_at, checked_at = ''",
+                " root = excluded.root, actor = excluded.actor, set_at = excluded.set_at, checked_at = '',"
+                " tried_at = '', problem = ''",
                 [url, channel, root, actor, unit.at],
             )
             unit.event("FeedSet", "controller", f"releases come from {url}, channel {channel}")
@@ -52,8 +57,26 @@ class UpdatesChapter(StoreBase):
             unit.audit(audit.Entry(actor, "set feed", "feed", before=was, after=url, reason=reason))
 
     def feed(self) -> Feed | None:
-        row = self._row("SELECT url, channel, root, checked_at FROM feed")
+        row = self._row(
+            "SELECT url, channel, root, checked_at, set_at, every_hours, tried_at, problem FROM feed"
+        )
         return Feed(**dict(row)) if row else None
+
+    def schedule_feed(self, hours: int, *, actor: str) -> None:
+        """How often the controller looks by itself; 0: never. Its last problem is forgotten."""
+        with self._unit() as unit:
+            before = unit.one("SELECT every_hours FROM feed")
+            unit.execute("UPDATE feed SET every_hours = ?, problem = ''", [hours])
+            was = f"every {before['every_hours']} h" if before else ""
+            unit.audit(audit.Entry(actor, "schedule feed", "feed", before=was, after=f"every {hours} h"))
+
+    def note_look(self, problem: str) -> None:
+        """A look that the controller took by itself. People are told of a problem once, not at each try."""
+        with self._unit() as unit:
+            before = unit.one("SELECT problem FROM feed")
+            unit.execute("UPDATE feed SET tried_at = ?, problem = ?", [unit.at, problem[:500]])
+            if problem and before is not None and before["problem"] != problem[:500]:
+                unit.event("FeedLookFailed", "controller", f"the release feed: {problem[:500]}")
 
     def feed_floors(self) -> dict[str, RoleFloor]:
         rows = self._rows("SELECT role, version, keys FROM feed_floors")
@@ -87,7 +110,7 @@ class UpdatesChapter(StoreBase):
                     unit.execute("DELETE FROM releases WHERE channel = ? AND name = ?", [*gone])
             fresh = [row for row in offered.values() if _put(unit, row)]
             new = [row.name for row in fresh if followed and row.channel == followed["channel"]]
-            unit.execute("UPDATE feed SET checked_at = ?", [unit.at])
+            unit.execute("UPDATE feed SET checked_at = ?, problem = ''", [unit.at])
             for name in new:
                 unit.event("ReleaseSeen", "controller", f"{name} is available")
         return new

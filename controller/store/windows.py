@@ -29,7 +29,7 @@ class WindowsChapter(StoreBase):
         return changed
 
     def calendars(self) -> "tuple[SiteCalendar, ...]":
-        return windows_read.calendars(self._rows)
+        return tuple(windows_read.calendars(self._rows).values())
 
     # --- freezes
 
@@ -69,8 +69,11 @@ class WindowsChapter(StoreBase):
         with self._unit() as unit:
             for each in windows_read.overrides(_in(unit), unit.at):
                 if each.site == override.site and each.id != override.id:
+                    what = (
+                        f"site {each.site} has an override" if each.site else "the clock has somebody's word"
+                    )
                     raise RefusedError(
-                        f"site {each.site} has an override until {iso(each.until)} already ({each.reason})",
+                        f"{what} until {iso(each.until)} already ({each.reason})",
                         fix=f"cancel it first: cto window cancel {each.id}",
                     )
             unit.execute(
@@ -80,12 +83,13 @@ class WindowsChapter(StoreBase):
                 _override_values(override),
             )
             span = f"{iso(override.since)}/{iso(override.until)}"
-            unit.event(f"Override{action.capitalize()}", "controller", f"{override.site}: {override.reason}")
+            kind = f"Override{action.capitalize()}" if override.site else f"ClockWord{action.capitalize()}"
+            unit.event(kind, "controller", f"{override.site or actor}: {override.reason}")
             unit.audit(
                 audit.Entry(
                     actor,
-                    f"{action} override",
-                    _object(override.site),
+                    f"{action} override" if override.site else f"{action} confirmation of the clock",
+                    _object(override.site) if override.site else "time",
                     after=f"{override.id} {span}",
                     reason=override.reason,
                 )
@@ -101,10 +105,16 @@ class WindowsChapter(StoreBase):
     def cancel_override(self, override: "Override", *, actor: str, reason: str) -> None:
         with self._unit() as unit:
             unit.execute("UPDATE overrides SET cancelled_at = ? WHERE id = ?", [unit.at, override.id])
-            unit.event("OverrideCancelled", "controller", f"{override.site}: {reason}")
+            kind = "OverrideCancelled" if override.site else "ClockWordEnded"
+            unit.event(kind, "controller", f"{override.site or actor}: {reason}")
+            what = "cancel override" if override.site else "end confirmation of the clock"
             unit.audit(
                 audit.Entry(
-                    actor, "cancel override", _object(override.site), before=override.id, reason=reason
+                    actor,
+                    what,
+                    _object(override.site) if override.site else "time",
+                    before=override.id,
+                    reason=reason,
                 )
             )
 

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,19 @@ _OVERRIDES = """SELECT id, site, reason, actor, since, until, second, approved_b
     WHERE cancelled_at = '' AND until > ? ORDER BY since, id"""
 
 
-def calendars(rows: Rows) -> "tuple[SiteCalendar, ...]":
-    """Of every site that was declared, by name."""
-    return tuple(
-        _calendar(row["site"], json.loads(row["body"]))
-        for row in rows("SELECT site, body FROM calendars ORDER BY site", [])
-    )
+def calendars(
+    rows: Rows, known: "Mapping[tuple[str, str], SiteCalendar] | None" = None
+) -> "dict[tuple[str, str], SiteCalendar]":
+    """Of every site that was declared, in the order of their names; by name and text. Those that are `known`
+    are not made again.
+    """
+    found = ((row["site"], row["body"]) for row in rows("SELECT site, body FROM calendars ORDER BY site", []))
+    return {key: (known or {}).get(key) or _calendar(key[0], json.loads(key[1])) for key in found}
+
+
+def calendar(rows: Rows, site: str) -> "SiteCalendar | None":
+    found = rows("SELECT body FROM calendars WHERE site = ?", [site])
+    return _calendar(site, json.loads(found[0]["body"])) if found else None
 
 
 def freezes(rows: Rows, at: str) -> "tuple[Freeze, ...]":

@@ -15,9 +15,11 @@ SYSTEM_INFORMATION = "SystemInformations.hardware.talos.dev"
 PROCESSORS = "Processors.hardware.talos.dev"
 MEMORY_MODULES = "MemoryModules.hardware.talos.dev"
 PCI_DEVICES = "PCIDevices.hardware.talos.dev"
+LINKS = "LinkStatuses.net.talos.dev"
 CLUSTER_INFO = "Infos.cluster.talos.dev"
 MACHINE_TYPE = "MachineTypes.config.talos.dev"
 META_KEYS = "MetaKeys.runtime.talos.dev"
+EXTENSIONS = "ExtensionStatuses.runtime.talos.dev"
 MACHINE_CONFIG = "MachineConfigs.config.talos.dev"  # sensitive: for administrators only
 
 # The one resource of a type that has but one: type, namespace, id (Talos resources/*, all minors).
@@ -35,11 +37,14 @@ SPECS: Mapping[str, tuple[str, str]] = {
     PROCESSORS: ("hardware", "talos.resource.definitions.hardware.ProcessorSpec"),
     MEMORY_MODULES: ("hardware", "talos.resource.definitions.hardware.MemoryModuleSpec"),
     PCI_DEVICES: ("hardware", "talos.resource.definitions.hardware.PCIDeviceSpec"),
+    LINKS: ("network", "talos.resource.definitions.network.LinkStatusSpec"),
     CLUSTER_INFO: ("cluster", "talos.resource.definitions.cluster.InfoSpec"),
     MACHINE_TYPE: ("config", "resource.config.MachineTypeSpec"),
     MACHINE_CONFIG: ("config", "resource.config.MachineConfigSpec"),
     META_KEYS: ("runtime", "talos.resource.definitions.runtime.MetaKeySpec"),
+    EXTENSIONS: ("runtime", "talos.resource.definitions.extensions.Layer"),
 }
+SCHEMATIC = "schematic"  # the extension that is none: what the image factory made the image from
 _MAX_YAML = 1 << 20
 
 

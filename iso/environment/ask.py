@@ -3,12 +3,14 @@
 Understands no answer itself.
 """
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from inventory.errors import FleetError
 
 T = TypeVar("T")
+_COLUMNS = 79  # of the 80, so that a full row is not followed by an empty one
 
 
 class Left(Exception):
@@ -46,7 +48,11 @@ def choose(question: str, options: Sequence[T], show: Callable[[T], str], *, def
 
 
 def say(text: str = "") -> None:
-    print("".join(char if char.isprintable() else "?" for char in text), flush=True)  # noqa: T201 - a console
+    """Where a row is too short, words go on in the next one, as far in as they began."""
+    clean = "".join(char if char.isprintable() else "?" for char in text)
+    inset = clean[: len(clean) - len(clean.lstrip())]
+    rows = textwrap.wrap(clean, _COLUMNS, subsequent_indent=inset) if len(clean) > _COLUMNS else [clean]
+    print("\n".join(rows), flush=True)  # noqa: T201 - a console
 
 
 def wait(text: str = "Enter goes back") -> None:

@@ -26,7 +26,7 @@ def understand(text: str, *, locked: bool) -> tuple[str, ...]:
 
 def main(argv: Sequence[str]) -> None:
     locked = "--locked" in argv
-    ask.say("Commands of cto, such as: discover, setup init --help. Enter alone goes back.")
+    ask.say("Such as: discover, setup init --help. Enter alone goes back.")
     while True:
         try:
             words = ask.ask("cto", lambda text: understand(text, locked=locked))

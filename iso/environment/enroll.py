@@ -61,7 +61,7 @@ def enroller(root: Path, report: Reporter) -> Enroller:
         raise OperatorError(
             f"it can't be read: {error}",
             where=str(root / PATH),
-            fix="build the image with cto iso build --enroll TOKEN",
+            fix="build the image with cto iso build --site FILE",
         ) from error
     kept = Kept.load(root / KEPT)
     name = (root / "proc/sys/kernel/hostname").read_text(encoding="ascii").strip()

@@ -3,6 +3,7 @@
 Whatever came from firmware or the network is made printable before it is drawn.
 """
 
+import textwrap
 from dataclasses import dataclass, field
 
 from iso.environment.enrolling import Enrolling
@@ -13,7 +14,9 @@ _BELOW = 6
 _LEFT = 40
 # Nothing is served: whoever reads this shall not look for a page.
 SET_UP = "set up: F2 here, or cto discover on another computer; no web page is served"
-_HINT_SECURE = "Secure Boot is on: this environment starts, Talos will not. Turn it off in the firmware."
+_LOOKING = "on the controller: cto enroll open; F1 here takes its address"
+_WRITING = "leave it on: it restarts by itself when that is done"
+_HINT_SECURE = "Secure Boot is on. Talos will not start: turn it off in the firmware."
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +31,9 @@ class Status:
     disks: tuple[Disk, ...] = ()
     links: tuple[Link, ...] = ()
     work: str = "waiting for a controller"
+    writing: bool = False  # to a disk
     enrolling: Enrolling | None = None
     keys: tuple[str, ...] = ()
-    note: str = ""
     qr: tuple[str, ...] = field(default=(), repr=False)
 
 
@@ -67,27 +70,37 @@ def _at(lines: "list[str] | tuple[str, ...]", row: int) -> str:
 
 
 def _below(status: Status, rows: int) -> list[str]:
+    """What to compare, what happens, and what to do about it; the keys always on the last row."""
     lines = [
         status.words,
         f"host key {status.fingerprint}",
-        how(status),
-        f"> {status.work}",
-        _note(status),
-        "  ".join(status.keys),
-    ]
-    return [_fit(line, COLUMNS - 1) for line in lines][-rows:]
+        *_wrapped(f"> {status.work}"),
+        *(row for text in how(status) for row in _wrapped(text)),
+    ][: rows - 1]
+    lines += [""] * (rows - 1 - len(lines))
+    return [_fit(line, COLUMNS - 1) for line in [*lines, "  ".join(status.keys)]]
 
 
-def _note(status: Status) -> str:
-    return status.note or (_HINT_SECURE if status.machine.secure_boot else "")
+def _wrapped(text: str) -> list[str]:
+    """At most two rows, the second of them set in. Anything longer is cut off where it is drawn."""
+    if not text:
+        return []
+    rows = textwrap.wrap(printable(text), COLUMNS - 1, subsequent_indent="  ")
+    return [rows[0], *([" ".join([rows[1], *(row.strip() for row in rows[2:])])] if len(rows) > 1 else [])]
 
 
-def how(status: Status) -> str:
+def how(status: Status) -> tuple[str, ...]:
     """What a person does next: compare the enrolment's words, or set the machine up."""
     enrolling = status.enrolling
-    if enrolling is None or enrolling.state == "approved":
-        return SET_UP
-    return f"{enrolling.words}  (compare: cto enroll list)" if enrolling.words else enrolling.fix
+    if status.writing:
+        return (_WRITING,)
+    if enrolling is None:
+        return (SET_UP,)
+    if enrolling.state == "approved":
+        return (enrolling.text,)
+    if enrolling.words:
+        return (enrolling.words, "compare these words on the controller: cto enroll list")
+    return (enrolling.fix or _LOOKING,)
 
 
 def _facts(status: Status) -> list[str]:
@@ -99,6 +112,7 @@ def _facts(status: Status) -> list[str]:
         f"serial {machine.serial or 'unknown'}",
         f"memory {machine.memory / 2**30:.1f} GiB, {machine.firmware}"
         + (", Secure Boot" if machine.secure_boot else ""),
+        *(textwrap.wrap(_HINT_SECURE, _LEFT) if machine.secure_boot else ()),
         "",
         *(f"{disk.name:<8} {size(disk.size):>8} {disk.model}" for disk in status.disks[:5]),
     ]
@@ -120,8 +134,8 @@ def _network(status: Status) -> list[str]:
 
 def serial(status: Status) -> list[str]:
     """The same for a line without a cursor: one block of text when something important changed."""
-    text = [*_facts(status), status.words, f"host key {status.fingerprint}", how(status)]
-    text += [row for row in (_note(status), status.work) if row]
+    text = [*_facts(status), status.words, f"host key {status.fingerprint}", *how(status)]
+    text += [status.work]
     return ["", *(printable(row) for row in text), "keys: " + "  ".join(status.keys).replace("F", ""), ""]
 
 

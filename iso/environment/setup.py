@@ -89,14 +89,13 @@ def _pick(items: Sequence[object], question: str, show: Callable[[object], str] 
 
 
 def dialog() -> None:
-    ask.say("Set up this machine without another computer")
     ask.say()
     listed = subprocess.run(["lsblk", "-Jb", "-o", _COLUMNS], capture_output=True, text=True, check=True)
     found = volumes(listed.stdout)
     if not found:
-        ask.say("There is no stick to keep the fleet's record and the cluster's secrets on, and they")
         ask.say(
-            f"must outlive the restart. Put one in that is formatted with {DURABLE[0]}, then press F2 again."
+            "There is no stick to keep the fleet's record and the cluster's secrets on, and they must "
+            f"outlive the restart. Put one in that is formatted with {DURABLE[0]}, then press F2 again."
         )
         return
     ask.say("Where shall the fleet's record and the cluster's secrets be kept?")

@@ -23,7 +23,12 @@ _ROOT = Path("/")
 _HOST_KEY = Path("/run/ssh/host_ed25519.pub")
 _SETTINGS = Path("/etc/cto/settings.json")
 _ENROLL = Path("/etc/cto/enroll.json")
-_DIALOGS = {"F1": "network", "F2": "setup", "F3": "command_line"}
+# Module and title. The title is there at once; the module may take a moment to load.
+_DIALOGS = {
+    "F1": ("network", "Network of this machine"),
+    "F2": ("setup", "Set up this machine without another computer"),
+    "F3": ("command_line", "Commands of cto"),
+}
 
 
 def settings(path: Path = _SETTINGS, enroll: Path = _ENROLL) -> Settings:
@@ -46,14 +51,24 @@ def look(before: screen.Status) -> screen.Status:
     """The status now; what cannot change is taken over."""
     links = machine.links(_ROOT, machine.ip_addresses())
     enrolled = enrolling.read()
-    doing = screen.work(machine.controllers(_ROOT), machine.writing(_ROOT), enrolled)
+    writing = machine.writing(_ROOT)
+    doing = screen.work(machine.controllers(_ROOT), writing, enrolled)
     addresses = [address.split("/")[0] for link in links for address in link.addresses]
     url = f"ssh://root@{addresses[0]}/#{before.fingerprint}" if addresses else ""
     code = before.qr
     if url != before.url:
         code = tuple(qr.lines(qr.modules(url))) if url else ()
     disks = machine.disks(_ROOT)
-    return replace(before, disks=disks, links=links, url=url, qr=code, work=doing, enrolling=enrolled)
+    return replace(
+        before,
+        disks=disks,
+        links=links,
+        url=url,
+        qr=code,
+        work=doing,
+        writing=writing is not None,
+        enrolling=enrolled,
+    )
 
 
 def first(chosen: Settings) -> screen.Status:
@@ -79,7 +94,8 @@ def program(key: str, chosen: Settings) -> tuple[list[str], str]:
     if key not in _DIALOGS:
         return [], ""
     locked = ["--locked"] if chosen.locked else []
-    return [sys.executable, "-m", f"iso.environment.{_DIALOGS[key]}", *locked], ""
+    module, title = _DIALOGS[key]
+    return [sys.executable, "-m", f"iso.environment.{module}", *locked], title
 
 
 class Console:

@@ -123,7 +123,8 @@ class Control:
         return {"state": machine.state}
 
     async def _log(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        events = list(self._machine(request).events)
+        machine = self._machine(request)
+        events = list(machine.deeds if request.get("deeds") else machine.events)
         wanted = request.get("event")
         chosen = [event for event in events if not wanted or event["event"] == wanted]
         return {"events": chosen[-int(request.get("limit", 200)) :], "total": len(chosen)}

@@ -26,7 +26,7 @@ KINDS: Mapping[str, str] = {
     "etcd-unhealthy": "the etcd member of this machine runs, but badly",
     "etcd-alarm": "the etcd member of this machine raises `alarm` (NOSPACE)",
     "refuse-talos": "Talos refuses connections",
-    "other-machine": "Talos gives the UUID and serial number of another machine",
+    "other-machine": "Talos gives the UUID, serial number and network cards of another machine",
     "disk-full": "Talos has next to no room for images",
     "no-time": "the clock of Talos never gets in sync",
 }

@@ -26,6 +26,9 @@ from iso.lab.ssh import SshServer
 
 State = Literal["off", "booting", "bootstrap", "talos", "dark"]
 _LOGGED = 2000  # events kept for each machine
+_READS = ("kube", "exec", "command")
+# What is told to Talos that changes what it runs: kept apart, so that weeks of reads don't push it out.
+_DEEDS = ("Upgrade", "Reboot", "Rollback", "Reset", "Bootstrap", "ApplyConfiguration")
 _GRACE = 0.05  # seconds between the order to reboot and the end, so that its answer gets out
 
 
@@ -59,6 +62,7 @@ class Machine:
         self.ssh_port, self.talos_port, self.kube_port = ssh_port, talos_port, kube_port
         self.state: State = "off"
         self.events: deque[dict[str, Any]] = deque(maxlen=_LOGGED)
+        self.deeds: deque[dict[str, Any]] = deque(maxlen=_LOGGED)  # without what only reads
         self.faults = FaultBox(self._fault_used)
         self.nvram = nvram.load(folder / f"{name}-nvram.json")
         self.clock_offset = 0.0
@@ -140,7 +144,10 @@ class Machine:
         return console_text(self, fingerprint=self._ssh.fingerprint if self._ssh else "")
 
     def log(self, event: str, **data: Any) -> None:
-        self.events.append({"at": self._around.now(), "event": event, **data})
+        told = {"at": self._around.now(), "event": event, **data}
+        self.events.append(told)
+        if event not in _READS and (event != "talos" or data["call"] in _DEEDS):
+            self.deeds.append(told)
 
     def _fault_used(self, fault: Fault) -> None:
         self.log("fault", kind=fault.kind, point=fault.at, **fault.options)

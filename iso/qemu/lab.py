@@ -8,26 +8,28 @@ import os
 import re
 import shutil
 import signal
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from uuid import UUID, uuid5
 
 from inventory.errors import OperatorError, RefusedError
 from iso.qemu import kvm
 from iso.qemu.bridge import Bridge
-from iso.qemu.members import members
-from iso.qemu.spec import Disk, Identity, VmSpec, variables_template
+from iso.qemu.hardware import DiskWish, Wish, wishes
+from iso.qemu.members import Member, members
+from iso.qemu.spec import Disk, VmSpec, variables_template
 from iso.qemu.vm import Vm
 
-_NAMES = UUID("0f9c7e54-7d6b-5f1e-9f0a-43d1a9a0b0c7")
 _STATUS = re.compile(r"CTO-STATUS name=(\S+) address=(\S+) fingerprint=(\S+) words=(\S+) work=(\S*)")
+_RESTARTS = "reboot: Restarting system"  # Linux, kernel/reboot.c: the last that it says
 _NAMESPACE, _HOST_LINK = "cto-lab", "cto-lab0"
-_DISK = 32 * 2**30  # sparse
 
 
 @dataclass(frozen=True, slots=True)
 class LabVm:
-    """`state`: off, booting, bootstrap (the image answers), installed (something else runs)."""
+    """`state`: off, booting, bootstrap (the image answers), restarted (it left the image: what it starts now,
+    be it what was installed, says nothing that we know).
+    """
 
     name: str
     state: str
@@ -38,42 +40,64 @@ class LabVm:
     serial_log: str = ""
 
 
-def up(folder: Path, image: Path, count: int, *, memory: int = 4096, firmware: str = "uefi") -> list[LabVm]:
-    """Starts `count` machines from `image` on a bridge that this computer is on too. One lab at a time."""
+def up(
+    folder: Path, image: Path, count: int, *, memory: int = 4096, hardware: Sequence[str] = ()
+) -> list[LabVm]:
+    """Starts `count` machines from `image` on a bridge that this computer is on too. One lab at a time.
+
+    `hardware`: what they claim to be, see `iso.qemu.hardware`. All of them run when this returns, or none.
+    """
     if os.geteuid() != 0:
         raise RefusedError("virtual machines on a bridge need root", fix="run it with sudo")
     if _running(folder):
         return status(folder)
+    machines = members(count)
+    asked = wishes([member.name for member in machines], hardware)
     if Path("/run/netns", _NAMESPACE).exists():
         fix = f"cto lab down with its home, or: ip netns delete {_NAMESPACE}"
         raise RefusedError("another home's virtual machines run on this computer", fix=fix)
     tools_of_lab()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
-    accelerator = kvm.accelerator()
-    machines = members(count)
-    bridge = Bridge(_NAMESPACE, folder)
-    bridge.start({item.mac: item.address for item in machines})
-    bridge.join_host(_HOST_LINK)
-    pids = {"dnsmasq": bridge.pid}
-    for number, member in enumerate(machines, 1):
-        name = member.name
-        spec = VmSpec(
-            name,
-            _identity(name),
-            firmware="uefi" if firmware == "uefi" else "bios",
-            medium=image.absolute(),
-            disks=_disks(folder / name, number),
-            mac=member.mac,
-            tap=bridge.tap(f"tap{number}"),
-            memory=memory,
-            accelerator=accelerator,
-        )
-        vm = Vm(spec, folder / name, prefix=bridge.inside)
-        vm.power_on()
-        pids[name] = vm.pid
-    (folder / "lab.json").write_text(json.dumps({"pids": pids, "accelerator": accelerator}))
+    specs = [_spec(folder, image, member, wish, memory) for member, wish in zip(machines, asked, strict=True)]
+    _start(folder, specs, {member.mac: member.address for member in machines})
     return status(folder)
+
+
+def _spec(folder: Path, image: Path, member: Member, wish: Wish, memory: int) -> VmSpec:
+    """The machine as QEMU is told, without its place on the bridge. Makes its disks."""
+    return VmSpec(
+        member.name,
+        wish.identity,
+        firmware=wish.firmware,
+        medium=image.absolute(),
+        disks=_disks(folder / member.name, wish.disks),
+        mac=member.mac,
+        memory=memory,
+    )
+
+
+def _start(folder: Path, specs: Sequence[VmSpec], reserved: Mapping[str, str]) -> None:
+    accelerator = kvm.accelerator()
+    bridge, started = Bridge(_NAMESPACE, folder), list[Vm]()
+    try:
+        bridge.start(reserved)
+        bridge.join_host(_HOST_LINK)
+        for number, spec in enumerate(specs, 1):
+            plugged = replace(spec, tap=bridge.tap(f"tap{number}"), accelerator=accelerator)
+            vm = Vm(plugged, folder / spec.name, prefix=bridge.inside)
+            started.append(vm)
+            vm.power_on()
+        for vm in started:
+            vm.answers()
+        pids = {"dnsmasq": bridge.pid, **{vm.spec.name: vm.pid for vm in started}}
+        (folder / "lab.json").write_text(json.dumps({"pids": pids, "accelerator": accelerator}))
+    except BaseException:  # also a Ctrl-C: without its record nobody would end what runs
+        for vm in started:
+            vm.cut_power()
+        Bridge.leave_host(_HOST_LINK)
+        bridge.stop()
+        raise
 
 
 def tools_of_lab() -> None:
@@ -86,20 +110,15 @@ def tools_of_lab() -> None:
         raise OperatorError("programs for virtual machines are missing", fix=fix)
 
 
-def _identity(name: str) -> Identity:
-    return Identity(str(uuid5(_NAMES, name)), "Lab", "Virtual Machine", f"SN-{name.upper()}")
-
-
-def _disks(folder: Path, number: int) -> tuple[Disk, ...]:
-    """An NVMe and a virtio disk, so that there is something to choose."""
+def _disks(folder: Path, asked: Sequence[DiskWish]) -> tuple[Disk, ...]:
+    """Empty files that take up only what is written to them."""
     folder.mkdir(parents=True)
-    kinds = (("nvme", f"NVME{number:04d}"), ("virtio", f"VIRTIO{number:04d}"))
     found = []
-    for kind, serial in kinds:
-        path = folder / f"{kind}.raw"
+    for number, disk in enumerate(asked, 1):
+        path = folder / f"disk{number}-{disk.kind}.raw"
         with path.open("wb") as file:
-            file.truncate(_DISK)
-        found.append(Disk(path, "nvme" if kind == "nvme" else "virtio", serial))
+            file.truncate(disk.size)
+        found.append(Disk(path, disk.kind, disk.serial, disk.sector))
     return tuple(found)
 
 
@@ -116,6 +135,8 @@ def _look(folder: Path, *, alive: bool) -> LabVm:
     if not alive or not said:
         return LabVm(folder.name, "booting" if alive else "off", serial_log=str(log))
     _, address, fingerprint, words, work = said[-1].groups()
+    if _RESTARTS in text[said[-1].end() :]:
+        return LabVm(folder.name, "restarted", address, serial_log=str(log))
     state = "bootstrap" if address != "-" and work != "starting" else "booting"
     work, words = work.replace("_", " "), words.replace("-", " ")
     return LabVm(folder.name, state, address, words, work, fingerprint, str(log))

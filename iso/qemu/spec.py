@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 Firmware = Literal["bios", "uefi", "secure"]
+DiskKind = Literal["virtio", "nvme", "sata", "scsi", "usb"]
 _OVMF = Path("/usr/share/OVMF")
 # Code and the variables to begin with, by firmware. The secure one holds Microsoft's keys and enforces.
 OVMF = {
@@ -15,10 +16,10 @@ OVMF = {
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """`sector`: bytes of a logical sector, 512 or 4096."""
+    """`sector`: bytes of a logical sector, 512 or 4096. `usb`: a stick that says it is removable."""
 
     path: Path
-    kind: Literal["virtio", "nvme", "sata"] = "virtio"
+    kind: DiskKind = "virtio"
     serial: str = "DISK1"
     sector: int = 512
 
@@ -88,6 +89,7 @@ def command(spec: VmSpec, folder: Path) -> list[str]:
         *("-qmp", f"unix:{folder / 'qmp'},server=on,wait=off"),
         *_identity(spec.identity),
         *_firmware(spec.firmware, folder),
+        *_usb(spec),
         *_disks(spec),
         *_medium(spec),
         *_network(spec),
@@ -154,9 +156,18 @@ def _disks(spec: VmSpec) -> list[str]:
             "virtio": f"virtio-blk-pci,drive=d{number},serial={disk.serial}",
             "nvme": f"nvme,drive=d{number},serial={disk.serial}",
             "sata": f"ide-hd,drive=d{number},serial={disk.serial},bus=ide.{number}",
+            "scsi": f"scsi-hd,drive=d{number},serial={disk.serial},bus=s{number}.0",
+            "usb": f"usb-storage,drive=d{number},serial={disk.serial},bus=x.0,removable=on",
         }[disk.kind]
-        found += ["-drive", drive, "-device", f"{device},{order}{sectors}"]
+        bus = ["-device", f"virtio-scsi-pci,id=s{number}"] if disk.kind == "scsi" else []
+        found += [*bus, "-drive", drive, "-device", f"{device},{order}{sectors}"]
     return found
+
+
+def _usb(spec: VmSpec) -> list[str]:
+    """The controller, where something is to be plugged into it."""
+    stick = spec.medium is not None and spec.stick
+    return ["-device", "qemu-xhci,id=x"] if stick or any(d.kind == "usb" for d in spec.disks) else []
 
 
 def _medium(spec: VmSpec) -> list[str]:
@@ -167,7 +178,7 @@ def _medium(spec: VmSpec) -> list[str]:
         return []
     kind = "" if spec.stick else ",media=cdrom"
     drive = f"if=none,id=m,format=raw,readonly=on{kind},file={_escaped(str(spec.medium))}"
-    stick = ["-device", "qemu-xhci,id=x", "-device", "usb-storage,bus=x.0,drive=m,bootindex=9"]
+    stick = ["-device", "usb-storage,bus=x.0,drive=m,bootindex=9"]
     return ["-drive", drive, *(stick if spec.stick else ["-device", "ide-cd,bus=ide.5,drive=m,bootindex=9"])]
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from inventory.errors import NodeError, Unreachable
 from iso.qemu.spec import VmSpec, command, serial, variables, variables_template
 
+_STARTS = 120.0  # seconds in which QEMU opens its control socket, on a computer with much else to do
 _STUCK = 240.0  # seconds without CPU time or output after which a machine counts as stuck
 
 
@@ -46,6 +47,12 @@ class Vm:
                 argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
         self._qmp, self._from = None, 0
+
+    def answers(self) -> None:
+        """Returns once QEMU runs; raises Unreachable with what it said if it ended instead. Until then its
+        process may still be the program that it is run under, and is not to be known by its command line.
+        """
+        self.qmp("query-status")
 
     @property
     def pid(self) -> int:
@@ -115,9 +122,14 @@ class Vm:
 
     def qmp(self, execute: str, **arguments: Any) -> Any:
         """One command of QEMU's machine protocol."""
+        try:
+            return self._ask(json.dumps({"execute": execute, "arguments": arguments}))
+        except OSError as error:  # it ended while it was asked
+            raise self._gone(f"QEMU closed its control socket: {error}") from error
+
+    def _ask(self, message: str) -> Any:
         if self._qmp is None:
             self._qmp = self._connect()
-        message = json.dumps({"execute": execute, "arguments": arguments})
         self._qmp.write(message + "\n")
         self._qmp.flush()
         while line := self._qmp.readline():
@@ -126,10 +138,10 @@ class Vm:
                 raise NodeError(f"QEMU: {answer['error'].get('desc', answer)}", where=self.spec.name)
             if "return" in answer:
                 return answer["return"]
-        raise Unreachable("QEMU closed its control socket", where=self.spec.name)
+        raise self._gone("QEMU closed its control socket")
 
     def _connect(self) -> Any:
-        end = time.monotonic() + 30
+        end = time.monotonic() + _STARTS
         while True:
             link = socket.socket(socket.AF_UNIX)
             try:
@@ -138,17 +150,20 @@ class Vm:
             except OSError as error:
                 link.close()
                 if time.monotonic() > end or not self.running:
-                    said = (self.folder / "qemu.log").read_text(errors="replace")[-300:]
-                    raise Unreachable(
-                        f"QEMU does not answer: {error} {said}", where=self.spec.name
-                    ) from error
+                    raise self._gone(f"QEMU does not answer: {error}") from error
                 time.sleep(0.05)
         stream = link.makefile("rw")
+        link.close()  # the stream keeps it open
         stream.readline()  # the greeting
         stream.write(json.dumps({"execute": "qmp_capabilities"}) + "\n")
         stream.flush()
         stream.readline()
         return stream
+
+    def _gone(self, what: str) -> Unreachable:
+        """With the last that QEMU itself said: that mostly is the reason."""
+        said = (self.folder / "qemu.log").read_text(errors="replace")[-300:].strip()
+        return Unreachable(f"{what} {said}".strip(), where=self.spec.name, fix=f"look at {self.folder}")
 
     def screenshot(self, target: Path) -> Path:
         """What is on the screen, as PNG."""

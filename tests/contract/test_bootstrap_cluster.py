@@ -129,7 +129,7 @@ async def test_a_changed_configuration_is_shown_then_applied(site):
         assert "+    zone: a" in shown.details
         assert (await api.apply_configuration(changed)).mode == "NO_REBOOT"
         assert "No changes." in (await api.apply_configuration(changed, dry_run=True)).details
-        other = config(secrets, hostname=first.name, endpoint=endpoint, kernel={"modules": [{"name": "nbd"}]})
+        other = config(secrets, hostname=first.name, endpoint=endpoint, udev={"rules": ["x"]})
         assert (await api.apply_configuration(other, dry_run=True)).mode == "REBOOT"
         with pytest.raises(NodeError, match="unknown keys"):
             await api.apply_configuration(changed.replace(b"clusterName", b"clustername"))

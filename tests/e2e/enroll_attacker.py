@@ -8,7 +8,6 @@ import asyncio
 import json
 import os
 import ssl
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -42,15 +41,13 @@ def own_tls() -> tuple[ssl.SSLContext, bytes]:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+    from tests.peers_tls import make_certificate
+
     with tempfile.TemporaryDirectory() as folder:
-        both = Path(folder) / "both.pem"
-        made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        made += ["-subj", "/CN=evil", "-keyout", str(both), "-out", str(Path(folder) / "crt")]
-        subprocess.run(made, check=True, capture_output=True)
-        certificate = (Path(folder) / "crt").read_bytes()
-        both.write_bytes(both.read_bytes() + certificate)
+        crt, key = make_certificate(Path(folder), "evil")
+        certificate = crt.read_bytes()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(both)
+        context.load_cert_chain(crt, key)
     public = x509.load_pem_x509_certificate(certificate).public_key()
     return context, sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
 

@@ -14,7 +14,7 @@ import kubernetes.config
 import yaml
 
 from controller.adapters.kube import KubernetesApi
-from controller.app.context import Limits
+from controller.app.context import Limits, target_of
 from controller.app.stored import stored_jobs
 from controller.wiring import on_loop, open_services
 from iso.lab import client
@@ -165,6 +165,19 @@ def with_vip(lab: LabHome, *members: str) -> str:
 def snapshot(lab: LabHome, cluster: str) -> dict[str, Any]:
     taken: dict[str, Any] = json.loads(lab.ok("etcd", "snapshot", cluster, "--output", "json").stdout)
     return taken
+
+
+def smudge(lab: LabHome, *names: str) -> None:
+    """One byte on the disk of each: it holds nothing, but is not blank, so that preparing it does something."""
+
+    async def run() -> None:
+        async with on_loop(services):
+            for row in services.store.nodes():
+                if row.name in names:
+                    await services.ssh.run(target_of(row), "printf x | dd of=/dev/nvme0n1 conv=notrunc bs=1")
+
+    with open_services(lab.home) as services:
+        asyncio.run(run())
 
 
 def kube_calls(lab: LabHome, members: Sequence[str], method: str, path: str) -> int:

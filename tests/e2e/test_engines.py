@@ -3,6 +3,8 @@
 import json
 import signal
 import subprocess
+from http.client import HTTPResponse
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -29,6 +31,14 @@ def finished(process: "subprocess.Popen[str]", code: int = 0) -> str:
     out, errors = process.communicate(timeout=90)
     assert process.returncode == code, out + errors
     return out
+
+
+def events_of(case: Case, url: str) -> HTTPResponse:
+    """The stream of events that pages listen to."""
+    made = case.ok("apitoken", "create", "--note", "x", "--grant", "viewer", "--output", "json")
+    headers = {"Authorization": f"Bearer {json.loads(made.stdout)['token']}"}
+    opened: HTTPResponse = urlopen(Request(f"{url}api/v1/live", headers=headers), timeout=120)
+    return opened
 
 
 def test_a_second_apply_queues_and_follows(case: Case):
@@ -63,6 +73,28 @@ def test_an_apply_follows_the_engine_that_serves(case: Case):
         served.send_signal(signal.SIGINT)
         assert served.wait(timeout=30) in (0, 130)
     assert case.effect() == INSTALLED_ONCE
+    case.check_store()
+
+
+def test_a_server_that_is_told_to_end_is_watched_and_in_the_middle_of_an_apply(case: Case):
+    """It ends well and soon, the stream of events ends with it, and who waited is told to say it again."""
+    case.smudge()
+    case.fault(case.name, "slow", times=0, bytes_per_second=2 * MIB)
+    with ended(case.start("serve", "--port", "0", "--output", "json")) as served:
+        assert served.stdout is not None
+        url = json.loads(served.stdout.readline())["url"]
+        with ended(case.start_apply()) as following:
+            until(lambda: case.open_step("image"), "the image step")
+            with events_of(case, url) as stream:
+                assert stream.readline()
+                served.send_signal(signal.SIGTERM)
+                assert served.wait(timeout=120) == 0
+                stream.read()  # comes to its end
+            case.clear(case.name)
+            assert "run it again to resume" in finished(following, code=130)
+    case.apply()
+    assert case.node_state(case.name) == NodeState.READY
+    assert case.effect().bootstraps == 1
     case.check_store()
 
 

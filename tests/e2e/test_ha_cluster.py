@@ -17,10 +17,10 @@ IMPATIENT = {"CTO_WAIT_LIMIT": "3"}
 
 
 def rebooting_change(lab: LabHome, module: str) -> None:
-    """Another kernel module: Talos up to 1.13 reboots for it."""
+    """Another udev rule: Talos up to 1.13 reboots for it."""
     documents = list(yaml.safe_load_all(lab.site.read_text()))
     defaults = next(d for d in documents if d["kind"] == "Organization")["spec"]["defaults"]
-    defaults["patches"] = [{"machine": {"kernel": {"modules": [{"name": module}]}}}]
+    defaults["patches"] = [{"machine": {"udev": {"rules": [f'KERNEL=="{module}", MODE="0660"']}}}]
     lab.site.write_text(yaml.safe_dump_all(documents))
 
 

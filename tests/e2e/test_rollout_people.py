@@ -60,6 +60,7 @@ def test_nothing_is_begun_outside_a_window_and_people_have_the_last_word(install
 
         world.lab.ok("rollout", "pause", "--reason", "lunch")
         until(lambda: world.status()["status"] == "paused" or None, "the pause", seconds=60)
+        assert "it is paused" in world.lab.ok("status").stdout
         world.lab.ok("rollout", "resume", "--reason", "lunch is over")
         until(lambda: world.status()["status"] == "running" or None, "the resumption", seconds=60)
         world.lab.ok("rollout", "abort", "--reason", "another day")

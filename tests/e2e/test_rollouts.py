@@ -1,4 +1,4 @@
-"""Rollouts in the lab: both ways of upgrading, what becomes of nodes that misbehave, and a controller that dies."""
+"""Rollouts in the lab: both ways of upgrading, and what becomes of nodes that misbehave."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from controller.app.context import Limits
 from controller.app.upgrade.looks import look_at_cluster
 from controller.app.upgrade.reach import Reach
 from controller.wiring import on_loop, open_services
-from tests.e2e.harness import KILLED, LabHome
+from tests.e2e.harness import LabHome
 from tests.e2e.rollout_harness import Rollouts
 
 pytestmark = pytest.mark.slow
@@ -112,36 +112,10 @@ def mark_canary(world: Rollouts, node: str) -> None:
     world.lab.site.write_text(yaml.safe_dump_all(documents))
 
 
-# What was ordered and not done, and what was done and not noted, are the moments at which a controller must not
-# guess. An empty node, and a stage that pulls nothing, are found done by looking: they are not done again. The
-# legacy call reboots: after its intent nothing is sent again before its deadline, which `reboot` has a case of.
-# A few kills for each rollout: a node that was begun anew too often needs hands.
-LEGACY = (
-    ("stage:after_intent", "snapshot:after_intent", "snapshot:after_effect", "cordon:after_intent"),
-    ("cordon:after_effect", "drain:after_intent", "upgrade:after_effect", "uncordon:after_effect"),
-)
-LIFECYCLE = (
-    ("stage:after_intent", "stage:after_effect", "install:before_intent", "install:after_intent"),
-    ("install:after_effect", "install:after_observe", "reboot:before_intent", "reboot:after_intent"),
-)
-
-
-@pytest.mark.fault
-@pytest.mark.parametrize(
-    ("was", "target", "kills"), [(OLD, MIDDLE, LEGACY), (MIDDLE, NEW, LIFECYCLE)], ids=["legacy", "lifecycle"]
-)
-def test_a_controller_killed_at_every_step(installed, was, target, kills):
-    """It dies at one moment after the other and is started again each time; nothing is done twice."""
-    world = installed("1,1", was, reboot=15, install=20)
-    for machine, moments in zip(world.lab.info().machines, kills, strict=True):
-        first, *others = ({"CTO_CRASH_AT": f"rollout-{kill}"} for kill in moments)
-        begin = world.begin("--talos", target, "--cluster", machine.cluster)
-        world.lab.expect(KILLED, *begin, env=first)
-        for kill in others:
-            world.go_on(code=KILLED, env=kill)
-        world.go_on()
-        assert world.status()["status"] == "succeeded"
-        once = {"Upgrade": 1} if target == MIDDLE else {"Upgrade": 1, "Reboot": 1}
-        assert world.calls(machine.name) == once
-    assert world.lab.rows("SELECT DISTINCT talos FROM nodes") == [{"talos": target}]
-    world.check_store()
+def test_nobody_is_left_out_for_being_slow(installed):
+    """The guard has no use for a read that took five seconds; a plan has."""
+    world = installed("1")
+    world.lab.fault("berlin-1", "slow", at="Version", times=0, seconds=5)
+    asked = ("rollout", "plan", *world.files, "--talos", MIDDLE, "--output", "json")
+    plan = json.loads(world.lab.ok(*asked).stdout)
+    assert (plan["waves"], plan["left_out"]) == ([["berlin"]], {})

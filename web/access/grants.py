@@ -76,6 +76,8 @@ class Principal:
     token_id: str = ""  # of an API token
     began_at: str = ""
     session: str = ""  # a short digest that names it
+    fresh: bool = True  # logged in a short while ago
+    owes_factor: bool = False  # the organization asks for a second factor, which was not set up yet
     csrf: str = field(default="", repr=False)  # what a form of this session has to carry
 
     @property

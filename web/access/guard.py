@@ -10,17 +10,26 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Any, TypeVar, cast
 
-from flask import Flask, Response, g, redirect, request, url_for
+from flask import Flask, Response, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from inventory.errors import InvariantError
+from inventory.errors import InvariantError, OperatorError
 from web.access.cookies import cookie_name
 from web.access.grants import Level, Principal
-from web.access.ports import LONGEST_SECONDS, Access, Login, NotAllowed, NotRecognized
+from web.access.ports import (
+    LONGEST_SECONDS,
+    Access,
+    ConfirmFirst,
+    Login,
+    NotAllowed,
+    NotRecognized,
+    TooManyTries,
+)
 
 V = TypeVar("V", bound=Callable[..., Any])
 RULE = "__cto_rule__"
 CSRF_FIELD, CSRF_HEADER, REFRESH_HEADER = "csrf", "X-CSRF-Token", "X-Refresh"
+PROOF_FIELD, PROOF_TOTP_FIELD = "proof", "proof_totp"  # who it is, once more
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _STATIC = "static"  # style sheet, script, icon: the same for everybody
 
@@ -32,6 +41,8 @@ class Rule:
     level: Level | None
     whole: bool = False
     person: bool = False
+    fresh: bool = False
+    early: bool = False
 
 
 def open_to_all(view: V) -> V:
@@ -40,14 +51,18 @@ def open_to_all(view: V) -> V:
     return view
 
 
-def need(level: Level, *, whole: bool = False, person: bool = False) -> Callable[[V], V]:
+def need(
+    level: Level, *, whole: bool = False, person: bool = False, fresh: bool = False, early: bool = False
+) -> Callable[[V], V]:
     """Only those who hold that grant: somewhere (the view then shows only what they may see, and asks
     `may_at` before it acts), or with `whole` for the whole fleet. With `person` not by an API token: one
-    that was stolen must not make more of itself.
+    that was stolen must not make more of itself. With `fresh` only shortly after somebody showed who they
+    are: a browser that was left open must not change who gets in. `early`: also for those who owe a second
+    factor, so that they can set it up.
     """
 
     def mark(view: V) -> V:
-        setattr(view, RULE, Rule(level, whole, person))
+        setattr(view, RULE, Rule(level, whole, person, fresh, early))
         return view
 
     return mark
@@ -87,6 +102,7 @@ class Guard:
     def attach(self, app: Flask) -> None:
         self._app = app
         app.before_request(self._check)
+        app.after_request(self._reopened)
 
     def _check(self) -> ResponseReturnValue | None:
         if request.endpoint is None or request.endpoint == _STATIC:
@@ -104,6 +120,10 @@ class Guard:
         if principal is None:
             return self._to_login(bool(token))
         self._may(principal, rule)
+        if principal.owes_factor and not rule.early:
+            return self._to_factor()
+        if rule.fresh and not principal.fresh and not token:
+            return self._confirm(principal)
         return None
 
     def _identify(self, token: str) -> Principal | None:
@@ -145,7 +165,32 @@ class Guard:
         what = "this token is not good (any more)" if had_token else "nobody is logged in"
         raise NotRecognized(what, fix="log in, or send a token of yours: cto apitoken create")
 
+    def _to_factor(self) -> ResponseReturnValue:
+        if request.method == "GET" and not request.path.startswith("/api/"):
+            return redirect(url_for("settings.factor"), 303)
+        raise NotAllowed("a second factor is asked for here", fix="set it up first: Settings")
+
+    def _confirm(self, principal: Principal) -> ResponseReturnValue | None:
+        """The page that asks once more, or with its answer a session of its own; then the order goes on."""
+        if request.path.startswith("/api/"):
+            raise ConfirmFirst("this login is too long ago for that", fix="log in again, then repeat it")
+        proof, totp = request.form.get(PROOF_FIELD, ""), request.form.get(PROOF_TOTP_FIELD, "")
+        if not proof:
+            return _asked(403)
+        try:
+            login = self._access.confirm(principal, proof, totp, source=source())
+        except NotRecognized as error:
+            return _asked(401, error)
+        except TooManyTries as error:
+            return _asked(429, error, {"Retry-After": str(error.seconds)})
+        g.reopened, g.principal = login, login.principal
+        return None
+
     # --- the cookie
+
+    def _reopened(self, response: Response) -> Response:
+        login = g.pop("reopened", None)
+        return self.open(response, login) if login is not None else response
 
     def open(self, response: Response, login: Login) -> Response:
         """The session begins: a new cookie. The one that the browser had before is over."""
@@ -171,6 +216,16 @@ class Guard:
             self._access.logout(cookie)
         response.delete_cookie(name, secure=self._secure, httponly=True, samesite="Strict", path="/")
         return response
+
+
+def _asked(
+    status: int, error: OperatorError | None = None, headers: dict[str, str] | None = None
+) -> ResponseReturnValue:
+    """Who is it? With all that the form held, so that nothing has to be typed again."""
+    own = {CSRF_FIELD, PROOF_FIELD, PROOF_TOTP_FIELD}
+    kept = [(name, value) for name, value in request.form.items(multi=True) if name not in own]
+    page = render_template("confirm.html", error=error, kept=kept, path=request.path)
+    return make_response(page, status, headers or {})
 
 
 def _bearer() -> str:

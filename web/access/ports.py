@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from inventory.errors import RefusedError
-from web.access.grants import Grant, Principal
+from web.access.grants import Grant, Level, Principal
 
 MIN_PASSWORD, MAX_PASSWORD = 12, 256
 IDLE_SECONDS, LONGEST_SECONDS = 15 * 60, 8 * 3600  # of a session
+FRESH_SECONDS = 10 * 60  # after a login; then sensitive acts ask once more who it is
+FACTOR_OF = ("nobody", "admins", "everybody")  # of whom a second factor may be asked
 TOKEN_DAYS = 90  # the longest life of an API token
 
 
@@ -33,6 +35,27 @@ class TooManyTries(RefusedError):
         self.seconds = seconds
         minutes = max(1, -(-seconds // 60))
         super().__init__("too many failed tries", fix=f"wait {minutes} minutes, then try again")
+
+
+class ConfirmFirst(NotAllowed):
+    """Somebody is logged in, but for too long to do this without showing once more who they are."""
+
+    slug = "confirm-first"
+
+
+@dataclass(frozen=True, slots=True)
+class PeoplePolicy:
+    """What an organization asks of its accounts. `leaked`: a file of passwords that leaked."""
+
+    second_factor: str = FACTOR_OF[0]
+    leaked: str = ""
+
+    def __str__(self) -> str:
+        return f"second factor of {self.second_factor}, leaked passwords: {self.leaked or 'no list'}"
+
+    def asks_factor(self, grants: Sequence[Grant]) -> bool:
+        admin = any(grant.level is Level.ADMIN for grant in grants)
+        return self.second_factor == "everybody" or (self.second_factor == "admins" and admin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +136,12 @@ class Access(Protocol):
         """The first password of an account, or a new one, by a one-time code."""
         ...
 
+    def confirm(self, who: Principal, proof: str, totp: str, *, source: str) -> Login:
+        """Once more who it is: by everything that a login asks for, or a new code where there is no password.
+        A session of its own; the caller ends the one before. Raises as `login`.
+        """
+        ...
+
     def recognize(self, cookie: str, *, source: str, look: bool = False) -> Principal | None:
         """`look`: without counting as use, so that an open page alone does not keep a session alive."""
         ...
@@ -123,10 +152,10 @@ class Access(Protocol):
     # --- one's own
     def sessions(self, account: str) -> Sequence[SessionView]: ...
     def end_session(self, who: Principal, id_: str) -> None: ...
-    def change_password(self, who: Principal, old: str, new: str) -> None: ...
+    def change_password(self, who: Principal, old: str, new: str, totp: str) -> None: ...
     def begin_totp(self, who: Principal) -> Enrolling: ...
     def confirm_totp(self, who: Principal, secret: str, code: str, password: str) -> None: ...
-    def remove_totp(self, who: Principal, password: str) -> None: ...
+    def remove_totp(self, who: Principal, password: str, totp: str) -> None: ...
 
     # --- of everybody
     def accounts(self) -> Sequence[AccountView]: ...
@@ -134,12 +163,16 @@ class Access(Protocol):
         """A new account. Returns the one-time code with which its owner chooses a password."""
         ...
 
-    def new_code(self, who: Principal, name: str) -> str:
-        """For somebody who lost password or second factor; ends their sessions."""
+    def new_code(self, who: Principal, name: str, *, forget_factor: bool = False) -> str:
+        """For somebody who lost their password; with `forget_factor` also the second factor."""
         ...
 
     def set_grants(self, who: Principal, name: str, grants: Sequence[Grant]) -> None: ...
     def disable(self, who: Principal, name: str, *, disabled: bool) -> None: ...
+    def end_sessions(self, who: Principal, name: str) -> None:
+        """All of somebody's."""
+        ...
+
     def api_tokens(self, account: str = "") -> Sequence[ApiTokenView]: ...
     def create_api_token(
         self, who: Principal, grant: Grant, *, note: str, days: int

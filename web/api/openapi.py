@@ -23,6 +23,8 @@ _WRITES = {
     415: "The body is not JSON.",
 }
 
+LIVE = f"{PREFIX}/live"
+
 
 def describe(operations: Sequence[Operation], *, version: str) -> dict[str, Any]:
     """A whole document."""
@@ -45,7 +47,7 @@ def describe(operations: Sequence[Operation], *, version: str) -> dict[str, Any]
         },
         "servers": [{"url": "/"}],
         "security": [{"token": []}, {"session": []}],
-        "paths": paths,
+        "paths": {**paths, LIVE: {"get": _live()}},
         "components": {
             "schemas": definitions.get("$defs", {}),
             "securitySchemes": {
@@ -107,3 +109,30 @@ def _inline(name: str, op: Operation) -> dict[str, Any]:
     whole = op.params.model_json_schema()
     found: dict[str, Any] = whole["properties"][name]
     return found
+
+
+def _live() -> dict[str, Any]:
+    """Written by hand: `web.live` answers it, which is no operation and speaks no JSON."""
+    stream = {"text/event-stream": {"schema": {"type": "string"}}}
+    text = {"text/plain": {"schema": {"type": "string"}}}
+    refused = {
+        400: "The host's name is not known here.",
+        401: "Nobody is logged in, or the token is not good.",
+        503: "Too many listen already.",
+    }
+    return {
+        "operationId": "watch",
+        "summary": "A stream of server-sent events: one after each change.",
+        "description": (
+            'Needs any grant. Each message is `data: {"event": ID, "version": DIGEST}`: the newest event, and'
+            f' a digest of all states; or `{{"error": KIND}}`. Then ask `{PREFIX}/events?after=ID`. The'
+            " first message says how things are now, hence `Last-Event-ID` is passed over: what came"
+            f" while nobody listened is at `{PREFIX}/events`. A comment line every 15 seconds shows that the"
+            " connection stands. The stream ends when the login or the token does."
+        ),
+        "parameters": [],
+        "responses": {
+            "200": {"description": "The stream.", "content": stream},
+            **{str(code): {"description": why, "content": text} for code, why in refused.items()},
+        },
+    }

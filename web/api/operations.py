@@ -13,7 +13,7 @@ from flask import Blueprint, Response, request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from werkzeug.exceptions import UnsupportedMediaType
 
-from inventory.errors import FleetError, OperatorError
+from inventory.errors import FleetError, OperatorError, RefusedError
 from web.access.grants import Level
 from web.access.guard import need, who
 from web.access.ports import Access, Reply
@@ -43,6 +43,8 @@ class Operation:
     body: type[Strict] | None = None
     whole: bool = False
     person: bool = False  # not by a token
+    fresh: bool = False  # of a session, only shortly after its login
+    secret: bool = False  # the answer holds one, so it is told once and kept nowhere
     status: int = 200
 
     @property
@@ -69,9 +71,10 @@ class Operations:
 
     def register(self, blueprint: Blueprint) -> None:
         for operation in self.all:
-            view = need(operation.level, whole=operation.whole, person=operation.person)(
-                self._view(operation)
+            rule = need(
+                operation.level, whole=operation.whole, person=operation.person, fresh=operation.fresh
             )
+            view = rule(self._view(operation))
             blueprint.add_url_rule(PREFIX + operation.path, operation.name, view, methods=[operation.method])
 
     def _view(self, operation: Operation) -> Callable[..., Response]:
@@ -79,7 +82,7 @@ class Operations:
 
         def view(**path: str) -> Response:
             given: dict[str, Any] = {**path}
-            params = _checked(operation.params, dict(request.args))
+            params = _checked(operation.params, _query())
             if operation.params is not NoParams:
                 given["params"] = params
             if operation.body is not None:
@@ -98,6 +101,11 @@ class Operations:
         body = request.get_data(cache=True)
         digest = hashlib.sha256(f"{request.method} {request.full_path}\n".encode() + body).hexdigest()
         earlier = self._access.reply(who(), key, digest)
+        if earlier is not None and operation.secret:
+            raise RefusedError(
+                "this was done before, and its answer is kept nowhere: it held a secret",
+                fix="take back what was made, and make another with another key",
+            )
         if earlier is not None:
             return _said(earlier.status, earlier.body)
         try:
@@ -105,7 +113,7 @@ class Operations:
         except BaseException:
             self._access.keep_reply(who(), key, None)
             raise
-        self._access.keep_reply(who(), key, Reply(operation.status, text))
+        self._access.keep_reply(who(), key, Reply(operation.status, "" if operation.secret else text))
         return _said(operation.status, text)
 
 
@@ -120,14 +128,29 @@ def _checked(model: type[Strict], given: Any) -> Any:
         ) from None
 
 
+def _query() -> dict[str, str]:
+    """Each parameter once: of two, another program might have believed the other."""
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise OperatorError(f"{name[:60]!r} is given {len(values)} times", fix="give it once")
+    return dict(request.args)
+
+
 def _json_body() -> Any:
     if request.mimetype != "application/json":
         raise UnsupportedMediaType
     try:
         # Python's own reader takes NaN; nothing that reads our answers would.
-        return json.loads(request.get_data(), parse_constant=_no_number)
+        return json.loads(request.get_data(), parse_constant=_no_number, object_pairs_hook=_once_each)
     except (ValueError, RecursionError):
         raise OperatorError("the body is not JSON", fix="send one JSON object") from None
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError
+    return made
 
 
 def _no_number(text: str) -> float:

@@ -8,6 +8,7 @@ from web.access.grants import Level
 from web.access.guard import who
 from web.access.sites import may_at
 from web.api.operations import Operations, Strict
+from web.api.paging import Page, PageParams, cut, in_order
 from web.orders_port import Enrolling, RolloutOrders
 from web.pending import enrollment_of
 from web.ports import EnrollmentView, Queries, RolloutView
@@ -30,24 +31,26 @@ class Rejection(Strict):
     again: bool = Field(default=False, description="Its token may be used once more.")
 
 
+class EnrollmentParams(PageParams):
+    state: Literal["", "pending", "approved", "rejected", "expired", "forgotten"] = ""
+
+
 class NodeOut(BaseModel):
     node: str
 
 
 class Order(Strict):
-    verb: Literal["pause", "resume", "abort", "cancel", "approve"]
+    verb: Literal["pause", "resume", "abort", "cancel", "approve", "withdraw"]
     reason: Reason
     cluster: Name = Field(default="", description="For cancel.")
-    wave: int = Field(default=0, ge=0, le=100_000, description="For approve, from 1; 0: the one that waits.")
+    wave: int = Field(
+        default=0, ge=0, le=100_000, description="For approve and withdraw, from 1; 0: the one that waits."
+    )
 
 
 def add_enrollments(operations: Operations, enrolling: Enrolling, queries: Queries) -> None:
     """Adds those on machines that ask to join."""
-
-    @operations.add("GET", "/enrollments", level=Level.VIEWER, answer=list[EnrollmentView])
-    def list_enrollments() -> Any:
-        """Machines that asked to join, those that wait first."""
-        return list(queries.enrollments())
+    _list_enrollments(operations, queries)
 
     @operations.add(
         "POST", "/enrollments/<id_>/approval", level=Level.OPERATOR, answer=NodeOut, body=Approval
@@ -84,23 +87,22 @@ def add_enrollments(operations: Operations, enrolling: Enrolling, queries: Queri
         return enrollment_of(id_, queries)
 
 
+def _list_enrollments(operations: Operations, queries: Queries) -> None:
+    page = Page[EnrollmentView]
+
+    @operations.add("GET", "/enrollments", level=Level.VIEWER, answer=page, params=EnrollmentParams)
+    def list_enrollments(params: EnrollmentParams) -> Any:
+        """Machines that asked to join, the youngest first; of one state if so asked."""
+        found = queries.enrollments((params.state,) if params.state else ())
+        # Not those that wait first: a machine that is decided meanwhile would move past the cursor.
+        ordered = sorted(found, key=lambda each: (each.first_at, each.id), reverse=True)
+        items, following = in_order(ordered, params, lambda each: each.id)
+        return {"items": items, "next": following}
+
+
 def add_rollouts(operations: Operations, orders: RolloutOrders, queries: Queries) -> None:
     """Adds those on rollouts."""
-
-    @operations.add("GET", "/rollouts", level=Level.VIEWER, answer=list[RolloutView])
-    def list_rollouts() -> Any:
-        """The latest rollouts, youngest first."""
-        return list(queries.rollouts(100))
-
-    @operations.add("GET", "/rollouts/<rollout>", level=Level.VIEWER, answer=RolloutView)
-    def get_rollout(rollout: str) -> Any:
-        """One rollout, as it was saved last."""
-        return queries.rollout(rollout)
-
-    @operations.add("GET", "/rollouts/<rollout>/clusters", level=Level.VIEWER, answer=list[dict[str, Any]])
-    def get_rollout_clusters(rollout: str) -> Any:
-        """Its clusters with their nodes, in their order."""
-        return [dict(each) for each in queries.rollout_clusters(queries.rollout(rollout).id)]
+    _read_rollouts(operations, queries)
 
     @operations.add(
         "POST",
@@ -125,3 +127,28 @@ def add_rollouts(operations: Operations, orders: RolloutOrders, queries: Queries
             wave=wanted.wave - 1,
         )
         return queries.rollout(found.id)
+
+
+def _read_rollouts(operations: Operations, queries: Queries) -> None:
+    @operations.add("GET", "/rollouts", level=Level.VIEWER, answer=Page[RolloutView], params=PageParams)
+    def list_rollouts(params: PageParams) -> Any:
+        """Rollouts, the youngest first."""
+        found = queries.rollouts(params.limit + 1, params.cursor)
+        items, following = cut(found, params, lambda each: each.id)
+        return {"items": items, "next": following}
+
+    @operations.add("GET", "/rollouts/<rollout>", level=Level.VIEWER, answer=RolloutView)
+    def get_rollout(rollout: str) -> Any:
+        """One rollout, as it was saved last."""
+        return queries.rollout(rollout)
+
+    clusters = Page[dict[str, Any]]
+
+    @operations.add(
+        "GET", "/rollouts/<rollout>/clusters", level=Level.VIEWER, answer=clusters, params=PageParams
+    )
+    def get_rollout_clusters(rollout: str, params: PageParams) -> Any:
+        """Its clusters with their nodes, in their order."""
+        found = queries.rollout_clusters(queries.rollout(rollout).id)
+        items, following = in_order(found, params, lambda each: str(each["name"]))
+        return {"items": [dict(each) for each in items], "next": following}

@@ -9,6 +9,7 @@ from web.access.grants import Grant, Level
 from web.access.guard import who
 from web.access.ports import TOKEN_DAYS, Access, AccountView, ApiTokenView
 from web.api.operations import Operations, Strict
+from web.api.paging import Page, PageParams, by_name, in_order
 
 Said = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 GrantText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -48,24 +49,38 @@ class NewToken(Strict):
 
 def add(operations: Operations, access: Access) -> None:
     """Adds them to the others."""
+    _reading(operations, access)
+    _tokens(operations, access)
 
-    @operations.add("GET", "/accounts", level=Level.ADMIN, whole=True, answer=list[AccountOut])
-    def list_accounts() -> Any:
+
+def _reading(operations: Operations, access: Access) -> None:
+
+    @operations.add(
+        "GET", "/accounts", level=Level.ADMIN, whole=True, answer=Page[AccountOut], params=PageParams
+    )
+    def list_accounts(params: PageParams) -> Any:
         """Every account, by name."""
-        return [_account(each) for each in access.accounts()]
+        items, following = by_name(access.accounts(), params, lambda each: each.name)
+        return {"items": [_account(each) for each in items], "next": following}
 
-    @operations.add("GET", "/tokens", level=Level.VIEWER, answer=list[TokenOut])
-    def list_tokens() -> Any:
+    @operations.add("GET", "/tokens", level=Level.VIEWER, answer=Page[TokenOut], params=PageParams)
+    def list_tokens(params: PageParams) -> Any:
         """API tokens of whoever asks, the youngest first; of everybody for administrators."""
         asking = who()
-        return [_token(each) for each in access.api_tokens("" if asking.may(Level.ADMIN) else asking.account)]
+        found = access.api_tokens("" if asking.may(Level.ADMIN) else asking.account)
+        items, following = in_order(found, params, lambda each: each.id)
+        return {"items": [_token(each) for each in items], "next": following}
 
+
+def _tokens(operations: Operations, access: Access) -> None:
     @operations.add(
         "POST",
         "/tokens",
         level=Level.VIEWER,
         person=True,
+        fresh=True,
         answer=NewTokenOut,
+        secret=True,
         body=NewToken,
         status=201,
     )

@@ -1,14 +1,13 @@
 """The operations of /api/v1, and its description. Reads through the same ports as the pages.
 
-Lists come in pages: `next` is the cursor of the following one, and empty at the end. A cursor is the name or
-number of the last thing that was given out, so that nothing is left out while things come and go.
+Lists that can grow come in pages (`paging`); of events and audit rows, the number of one is the cursor.
 """
 
 import dataclasses
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from importlib.metadata import version
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, Field
@@ -17,10 +16,11 @@ from inventory.errors import UnknownName
 from web import fleet
 from web.access.grants import Grant, Level
 from web.access.guard import need, who
-from web.api import orders, people, updates, windows
+from web.api import inviting, orders, people, updates, windows
 from web.api.metrics import metrics_text
 from web.api.openapi import describe
 from web.api.operations import PREFIX, Operations, Strict
+from web.api.paging import MOST, USUAL, Page, PageParams, by_name, cut
 from web.backend import Backend
 from web.ports import (
     AuditCheck,
@@ -35,17 +35,6 @@ from web.ports import (
 from web.present import Need
 
 T = TypeVar("T")
-MOST, USUAL = 500, 100
-
-
-class Page(BaseModel, Generic[T]):
-    items: list[T]
-    next: str = Field(description="The cursor of the next page; empty at the end.")
-
-
-class PageParams(Strict):
-    cursor: str = Field(default="", max_length=256)
-    limit: int = Field(default=USUAL, ge=1, le=MOST)
 
 
 class NodeParams(PageParams):
@@ -56,14 +45,26 @@ class NodeParams(PageParams):
 
 class EventParams(Strict):
     after: int = Field(default=0, ge=0, le=2**53)
+    before: int = Field(default=0, ge=0, le=2**53, description="With `newest`: older than this one; 0: all.")
+    newest: bool = Field(default=False, description="The newest first, instead of what came after an event.")
     limit: int = Field(default=MOST, ge=1, le=MOST)
     subject: str = Field(default="", max_length=256)
 
 
 class AuditParams(Strict):
     before: int = Field(default=0, ge=0, le=2**53, description="Rows older than this one; 0: the newest.")
+    after: int = Field(default=0, ge=0, le=2**53, description="Rows younger than this one.")
+    oldest: bool = Field(default=False, description="The oldest first.")
     limit: int = Field(default=USUAL, ge=1, le=MOST)
     search: str = Field(default="", max_length=200)
+
+
+class AuditCheckParams(Strict):
+    noted: str = Field(
+        default="",
+        pattern="^([0-9]{1,15}[ :][0-9a-fA-F]{64})?$",
+        description="A row that was noted earlier: its number, a space, its hash.",
+    )
 
 
 class FactsParams(Strict):
@@ -132,6 +133,7 @@ def make(backend: Backend, queries: Queries) -> Blueprint:
     blueprint = Blueprint("api", __name__)
     operations = Operations(backend.access)
     _fleet(operations, backend.clock, queries)
+    _places(operations, queries)
     _machines(operations, backend.clock, queries)
     _history(operations, backend, queries)
     people.add(operations, backend.access)
@@ -139,6 +141,8 @@ def make(backend: Backend, queries: Queries) -> Blueprint:
         windows.add(operations, backend.calendar, queries)
     if backend.enrolling is not None:
         orders.add_enrollments(operations, backend.enrolling, queries)
+    if backend.inviting is not None:
+        inviting.add_inviting(operations, backend.inviting, queries)
     if backend.rollouts is not None:
         orders.add_rollouts(operations, backend.rollouts, queries)
     if backend.updates is not None:
@@ -186,6 +190,10 @@ def _fleet(operations: Operations, clock: Callable[[], datetime], queries: Queri
         """What the controller itself needs and that ends, and until when it is good."""
         return dict(queries.expiries())
 
+
+def _places(operations: Operations, queries: Queries) -> None:
+    viewer = Level.VIEWER
+
     @operations.add("GET", "/sites", level=viewer, answer=Page[SiteView], params=PageParams)
     def list_sites(params: PageParams) -> Any:
         """Sites by name."""
@@ -213,7 +221,7 @@ def _machines(operations: Operations, clock: Callable[[], datetime], queries: Qu
         """Nodes by name; of one site, cluster or state if so asked."""
         wanted = {key: getattr(params, key) for key in ("site", "cluster", "state") if getattr(params, key)}
         found = [n for n in queries.nodes() if all(getattr(n, key) == value for key, value in wanted.items())]
-        items, following = _slice(found, params, lambda node: node.name)
+        items, following = by_name(found, params, lambda node: node.name)
         return {"items": [fleet.node_dict(node, clock()) for node in items], "next": following}
 
     @operations.add("GET", "/nodes/<name>", level=viewer, answer=NodeOut)
@@ -233,14 +241,18 @@ def _history(operations: Operations, backend: Backend, queries: Queries) -> None
 
     @operations.add("GET", "/events", level=viewer, answer=EventsOut, params=EventParams)
     def list_events(params: EventParams) -> EventsOut:
-        """What came after an event, in order."""
-        found = queries.events(params.after, params.limit, params.subject)
+        """What came after an event, in order; or the newest first."""
+        if params.newest:
+            found = queries.recent_events(params.limit, params.before, params.subject)
+        else:
+            found = queries.events(params.after, params.limit, params.subject)
         return EventsOut(events=list(found), last=queries.last_event_id())
 
-    @operations.add("GET", "/runs", level=viewer, answer=list[RunView], whole=True)
-    def list_runs() -> Sequence[RunView]:
-        """The latest runs, youngest first."""
-        return list(queries.runs(USUAL))
+    @operations.add("GET", "/runs", level=viewer, answer=Page[RunView], params=PageParams, whole=True)
+    def list_runs(params: PageParams) -> Any:
+        """Runs, the youngest first."""
+        items, following = cut(queries.runs(params.limit + 1, params.cursor), params, lambda run: run.id)
+        return {"items": items, "next": following}
 
     @operations.add("GET", "/runs/<run>", level=viewer, answer=RunView, whole=True)
     def get_run(run: str) -> RunView:
@@ -249,25 +261,20 @@ def _history(operations: Operations, backend: Backend, queries: Queries) -> None
 
     @operations.add("GET", "/audit", level=viewer, answer=list[AuditView], params=AuditParams, whole=True)
     def list_audit(params: AuditParams) -> Sequence[AuditView]:
-        """Rows of the audit log, the newest first."""
-        return list(backend.records.audit(search=params.search, before=params.before, limit=params.limit))
+        """Rows of the audit log, the newest first unless asked otherwise."""
+        return list(backend.records.audit(**params.model_dump()))
 
-    @operations.add("GET", "/audit/check", level=viewer, answer=AuditCheck, whole=True)
-    def check_audit() -> AuditCheck:
+    @operations.add(
+        "GET", "/audit/check", level=viewer, answer=AuditCheck, params=AuditCheckParams, whole=True
+    )
+    def check_audit(params: AuditCheckParams) -> AuditCheck:
         """Whether the chain of the audit log is whole."""
-        return backend.records.audit_check()
+        return backend.records.audit_check(noted=params.noted)
 
 
 def _page(items: Sequence[T], params: PageParams, key: Callable[[T], str]) -> dict[str, Any]:
-    found, following = _slice(items, params, key)
+    found, following = by_name(items, params, key)
     return {"items": [dataclasses.asdict(each) for each in found], "next": following}  # type: ignore[call-overload]
-
-
-def _slice(items: Sequence[T], params: PageParams, key: Callable[[T], str]) -> tuple[list[T], str]:
-    """By name, after the cursor."""
-    later = sorted((item for item in items if key(item) > params.cursor), key=key)
-    found = later[: params.limit]
-    return found, key(found[-1]) if len(later) > len(found) else ""
 
 
 def _text(grant: Grant) -> str:

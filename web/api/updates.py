@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from web.access.grants import Level
 from web.api.operations import Operations
+from web.api.paging import Page, PageParams, by_name, in_order
 from web.ports import Queries
 from web.updates import release_named, visible
 from web.updates_port import FeedView, MirrorView, ProposalView, ReleaseView, Updates
@@ -27,10 +28,11 @@ def add_updates(operations: Operations, updates: Updates, queries: Queries) -> N
         proposals, mirrors = visible(updates, queries)
         return UpdatesOut(feed=updates.feed(), proposals=proposals, mirrors=mirrors)
 
-    @operations.add("GET", "/releases", level=Level.VIEWER, answer=list[ReleaseView])
-    def list_releases() -> Any:
+    @operations.add("GET", "/releases", level=Level.VIEWER, answer=Page[ReleaseView], params=PageParams)
+    def list_releases(params: PageParams) -> Any:
         """The releases of the channel that are known, the newest first."""
-        return list(updates.releases())
+        items, following = in_order(updates.releases(), params, lambda each: each.name)
+        return {"items": items, "next": following}
 
     @operations.add("GET", "/releases/<name>", level=Level.VIEWER, answer=ReleaseView)
     def get_release(name: str) -> Any:
@@ -40,11 +42,13 @@ def add_updates(operations: Operations, updates: Updates, queries: Queries) -> N
 
 def add_upkeep(operations: Operations, upkeep: Upkeep) -> None:
     """Adds those on the installation itself."""
+    page = Page[NotifierView]
 
-    @operations.add("GET", "/notifiers", level=Level.ADMIN, whole=True, answer=list[NotifierView])
-    def list_notifiers() -> Any:
-        """Who is told of what, and what is wrong with it. Holds no secret."""
-        return list(upkeep.notifiers())
+    @operations.add("GET", "/notifiers", level=Level.ADMIN, whole=True, answer=page, params=PageParams)
+    def list_notifiers(params: PageParams) -> Any:
+        """Who is told of what, by name, and what is wrong with it. Holds no secret."""
+        items, following = by_name(upkeep.notifiers(), params, lambda each: each.name)
+        return {"items": items, "next": following}
 
     @operations.add("GET", "/license", level=Level.VIEWER, whole=True, answer=LicenseView)
     def get_license() -> Any:

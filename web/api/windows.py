@@ -47,7 +47,12 @@ class CancelOverride(Strict):
 
 def add(operations: Operations, calendar: Calendar, queries: Queries) -> None:
     """Adds them to the others."""
+    _reading(operations, calendar, queries)
+    _freezes(operations, calendar, queries)
+    _overrides(operations, calendar, queries)
 
+
+def _reading(operations: Operations, calendar: Calendar, queries: Queries) -> None:
     @operations.add("GET", "/calendar", level=Level.VIEWER, answer=CalendarState)
     def get_calendar() -> CalendarState:
         """Whether each site is open now, when next, and what people switched."""
@@ -65,6 +70,8 @@ def add(operations: Operations, calendar: Calendar, queries: Queries) -> None:
         may_at(Level.VIEWER, site, queries)
         return list(calendar.entries(site, params.first, last_day(params.first, params.days), params.zone))
 
+
+def _freezes(operations: Operations, calendar: Calendar, queries: Queries) -> None:
     @operations.add(
         "POST", "/freezes", level=Level.OPERATOR, answer=CalendarState, body=NewFreeze, status=201
     )
@@ -81,6 +88,8 @@ def add(operations: Operations, calendar: Calendar, queries: Queries) -> None:
         calendar.unfreeze(site=body.site, reason=body.reason, actor=who().actor)
         return visible(calendar.state(), queries)
 
+
+def _overrides(operations: Operations, calendar: Calendar, queries: Queries) -> None:
     @operations.add(
         "POST", "/overrides", level=Level.OPERATOR, answer=OverrideView, body=NewOverride, status=201
     )

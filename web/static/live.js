@@ -28,6 +28,10 @@
         if (again) again.open = open.open;
       }
       if (other.isEqualNode(part)) continue;
+      for (const ticked of part.querySelectorAll("input[type=checkbox][id]:checked")) { // and what was ticked, ticked
+        const again = other.querySelector(`#${CSS.escape(ticked.id)}`);
+        if (again) again.checked = true;
+      }
       part.replaceWith(document.adoptNode(other));
     }
     const again = focused && document.getElementById(focused);

@@ -2,6 +2,9 @@
 "use strict";
 
 (() => {
+  // On a narrow screen the bar of pages scrolls: show where we are.
+  const here = document.querySelector(".bar nav [aria-current]");
+  if (here) here.scrollIntoView({ block: "nearest", inline: "center" });
   document.addEventListener("click", async (event) => {
     const button = event.target instanceof Element && event.target.closest("button[data-copy]");
     if (!button || !navigator.clipboard) return;

@@ -8,9 +8,8 @@ we know.
 
 from controller.app.context import TALOS_PORT, NodeJob
 from controller.app.delivered import keep_delivered
-from controller.app.ports import TalosNode
-from facts.talos.resources import SYSTEM_INFORMATION
-from inventory.errors import HostKeyMismatch, RefusedError
+from controller.app.recognize import require_same
+from inventory.errors import RefusedError
 from roles.installer import InstallLayout
 
 
@@ -39,25 +38,10 @@ class Maintenance:
             async with talos.connect_maintenance(
                 host, port, fingerprint=pin, trusted_segment=trusted
             ) as node:
-                await _require_same_machine(job, node)
+                await require_same(job.want().hardware, node, name=job.node.name)
                 keep_delivered(job)
                 await node.apply_configuration(job.want().config.text.encode(), mode="AUTO")
                 job.pushed = shown
-
-
-async def _require_same_machine(job: NodeJob, node: TalosNode) -> None:
-    """Addresses may change with the system. SMBIOS says who it is; some firmware garbles one of both."""
-    known = job.want().hardware
-    found = await node.resource(SYSTEM_INFORMATION, "hardware", "systeminformation")
-    pairs = ((known.uuid, found.get("uuid")), (known.serial, found.get("serial_number"))) if known else ()
-    compared = [ours.lower() == str(theirs).lower() for ours, theirs in pairs if ours and theirs]
-    if compared and not any(compared):
-        raise HostKeyMismatch(
-            "the node in maintenance mode is another machine than the one that was installed "
-            f"(UUID {found.get('uuid')})",
-            where=job.node.name,
-            fix="another machine holds its address: check addresses, then run cto apply again",
-        )
 
 
 def _unconfirmed(name: str, confirmed: str) -> RefusedError:

@@ -3,7 +3,7 @@
 Approving binds the machine to a node and pins its SSH host key; `cto apply` needs nothing more to install it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.app.services import Services
@@ -41,7 +41,27 @@ def find(services: Services, text: str) -> EnrollmentView:
 
 def binding(services: Services, row: EnrollmentView, name: str = "") -> Bound:
     """Which node it would become. Raises what `bind` raises."""
-    return bind(row.hardware, site=row.site, role=row.role, places=_places(services), name=name)
+    places = list(_places(services, row.site))
+    named = services.store.node(name) if name else None
+    if named is not None and named.declared and named.site != row.site:
+        places.append(Place(named.name, named.site, named.role, named.state, {}))
+    return bind(row.hardware, site=row.site, role=row.role, places=places, name=name)
+
+
+def bindings(services: Services, ids: Sequence[str]) -> Mapping[str, Bound | OperatorError]:
+    """The same for many at once: each site is read once. Those that are not known are left out."""
+    places: dict[str, Sequence[Place]] = {}
+    found: dict[str, Bound | OperatorError] = {}
+    for row in services.store.enrollments():
+        if row.id not in ids:
+            continue
+        if row.site not in places:
+            places[row.site] = _places(services, row.site)
+        try:
+            found[row.id] = bind(row.hardware, site=row.site, role=row.role, places=places[row.site])
+        except OperatorError as error:
+            found[row.id] = error
+    return found
 
 
 def approve(
@@ -116,11 +136,11 @@ def _way(known: NodeRow | None, row: EnrollmentView, address: str, port: int) ->
     return row.address, row.ssh_port
 
 
-def _places(services: Services) -> Sequence[Place]:
-    expected = services.store.expected_hardware()
+def _places(services: Services, site: str) -> Sequence[Place]:
+    expected = services.store.expected_hardware(site)
     return [
         Place(node.name, node.site, node.role, node.state, expected.get(node.name, {}))
-        for node in services.store.nodes()
+        for node in services.store.nodes(site=site)
         if node.declared
     ]
 

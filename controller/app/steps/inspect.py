@@ -3,6 +3,7 @@
 from controller.app.context import NodeJob
 from controller.app.desired import desire
 from controller.app.gather import gather_one
+from controller.app.recognize import came_back
 from controller.app.steps.base import Record
 from facts.registry import machine_facts
 from inventory.errors import RefusedError, Unreachable
@@ -22,6 +23,7 @@ class Inspect:
                 "no answer", where=job.node.name, fix="check its power and network"
             )
         facts = answer.facts
+        came_back(job.services, job.node.name, facts)
         job.services.store.save_facts(job.node.name, facts.to_dict(), facts.digest())
         return {}
 

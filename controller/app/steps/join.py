@@ -1,10 +1,11 @@
-"""Step `join`: waits until Talos answers with the cluster's own certificates.
+"""Step `join`: waits until Talos answers with the cluster's own certificates, on the machine it installed.
 
 With delivery by push, a node that waits for its configuration gets it here; nothing else is started.
 """
 
 from controller.app.context import NodeJob
 from controller.app.delivery.registry import delivery_of
+from controller.app.recognize import require_same
 from controller.app.steps.base import Patience, Record
 from controller.app.steps.reboot import Reboot
 from inventory.errors import NodeError, Unreachable
@@ -43,6 +44,8 @@ class Join:
     async def observe(self, job: NodeJob) -> Record | None:
         async with job.limits.talos, job.talos() as node:
             version = await node.version()
+            same = await require_same(job.want().hardware, node, name=job.node.name)
         found = {"talos": version.tag.removeprefix("v"), "arch": version.arch}
+        found |= {"recognized_by": ", ".join(same.by)} if same.by else {}
         # So that it is found again when no site file is at hand.
         return found | ({"talos_address": job.node.talos_address} if job.node.talos_address else {})

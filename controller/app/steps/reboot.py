@@ -59,13 +59,18 @@ class Reboot:
         except Unreachable:
             return {}
         except HostKeyMismatch as error:
-            raise CheckFailed(
-                "it rebooted, but into the bootstrap environment again (or another machine has its address)",
-                where=job.node.name,
-                fix="check the boot order on its console, compare the KEY words there, then "
-                f"cto node add {job.node.name} --confirm-words and cto apply",
-            ) from error
+            raise environment_again(job.node.name) from error
         return None if now == before else {}
+
+
+def environment_again(node: str) -> CheckFailed:
+    """For a machine that was told to reboot, and answers with another host key than the pinned one."""
+    return CheckFailed(
+        "it rebooted, but into the bootstrap environment again (or another machine has its address)",
+        where=node,
+        fix="check the boot order on its console, compare the KEY words there, then "
+        f"cto node add {node} --confirm-words and cto apply",
+    )
 
 
 def ordered_boot(services: Services, node: str) -> str:

@@ -9,6 +9,8 @@ from controller.app.upgrade.reach import Reach
 from controller.core import replicas
 from controller.core.replicas import Patch
 
+STEP = "raise-replicas"
+
 
 class RaiseReplicas:
     repeatable = False
@@ -35,10 +37,14 @@ class RaiseReplicas:
 
 
 async def due(job: ClusterJob) -> bool:
-    """Does a Longhorn keep fewer replicas than it could? Only asked where a site file wants Longhorn."""
+    """Does a Longhorn keep fewer replicas than it could, or did an attempt to raise them not come to its end?
+    Only asked where a site file wants Longhorn.
+    """
     if not any(member.node.settings.get("longhorn") for member in job.members):
         return False
-    return bool(await _patches(job))
+    steps = [s for s in job.services.store.steps(f"cluster/{job.cluster.name}") if s.ref.step == STEP]
+    begun = bool(steps) and steps[-1].outcome != "done"
+    return begun or bool(await _patches(job))
 
 
 async def _patches(job: ClusterJob) -> list[Patch]:

@@ -14,10 +14,12 @@ from controller.app.upgrade.lease import Disruption
 from controller.app.upgrade.reach import NotSent, Reach
 from controller.core.rollout.messages import Act, Outcome, Result
 from controller.core.rollout.model import HopKind
+from controller.store.snapshots import SnapshotRow
 from inventory.errors import CheckFailed, FleetError, NotYet, Unreachable
 
 # Steps before which the cluster's lease has to be ours: from the first of them on it is this node's turn.
 _LEASED = frozenset(("cordon", "drain", "install", "upgrade", "patch", "reboot"))
+_BACK_SNAPSHOT = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,9 @@ def _outcome(act: Act, result: Result, detail: str) -> Outcome:
 
 
 async def _stage(doing: Doing) -> str:
-    """From 1.13 on the image is pulled ahead; before, the node pulls it when it is told to upgrade."""
+    """From 1.13 on the image is pulled ahead. Before, nothing can be: MachineService.ImagePull fills the
+    containerd of the CRI (Talos v1alpha1_images.go), and Upgrade pulls into the system's (install/pull.go).
+    """
     act = doing.act
     if act.hop.kind is not HopKind.TALOS:
         return "pulled by the upgrade itself"
@@ -68,8 +72,19 @@ async def _stage(doing: Doing) -> str:
 async def _snapshot(doing: Doing) -> str:
     act = doing.act
     reason = f"before {act.hop.version} ({act.key.partition('/')[0]})"
-    row = await fresh(doing.reach.services, act.cluster, reason)
+    taking = fresh(doing.reach.services, act.cluster, reason)
+    row = await (_at_once(taking, act) if act.hop.kind is HopKind.BACK else taking)
     return f"snapshot {row.id}, {row.size} bytes, sha256 {row.sha256}"
+
+
+async def _at_once(taking: Awaitable[SnapshotRow], act: Act) -> SnapshotRow:
+    """A way back does not wait for long: a cluster that is to be mended may give none. One plain no."""
+    try:
+        async with asyncio.timeout(min(_BACK_SNAPSHOT, act.seconds / 2)):
+            return await taking
+    except (FleetError, TimeoutError) as error:
+        what = error.what if isinstance(error, FleetError) else "no end in time"
+        raise CheckFailed(what, where=act.cluster, fix="cto etcd snapshot") from error
 
 
 async def _cordon(doing: Doing) -> str:
@@ -138,7 +153,8 @@ async def _back(doing: Doing) -> str:
         return await kubernetes.patch(doing.reach, act.node, act.hop.kind, act.hop.source)
     wanted = act.hop.version if act.hop.kind is HopKind.BACK else act.hop.source
     async with doing.reach.acting(act.node) as node:
-        if await images.runs(node, wanted):
+        new = act.hop.schematic and wanted == act.hop.version and await images.there(node, act.hop)
+        if await images.runs(node, wanted) and not new:
             what = f"it runs {wanted} already, and Rollback would take it away from that"
             raise CheckFailed(what, where=act.node, fix="cto rollout status")
         await node.rollback()

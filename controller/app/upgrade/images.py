@@ -12,22 +12,26 @@ from controller.core.rollout.model import Hop
 from inventory.errors import FleetError, RefusedError, Unreachable
 from roles.schematic import upgraded
 
-_REFERENCE = re.compile(r"[^\s\"']+/(?:[a-z]+-)?installer(?:-secureboot)?/[0-9a-f]{64}(?::[^\s\"'@]+)?")
+# Begins only where nothing of it stands before: else each place in a long certificate is tried to its end.
+_REFERENCE = re.compile(
+    r"(?<![^\s\"'])[^\s\"']+/(?:[a-z]+-)?installer(?:-secureboot)?/[0-9a-f]{64}(?::[^\s\"'@]+)?"
+)
 _ID = re.compile(r"(?<=/)[0-9a-f]{64}(?=:)")
 
 
 async def there(node: TalosNode, hop: Hop) -> bool:
-    """Whether it is where the hop leads to. Another schematic of the same version can't be told from here."""
-    return await runs(node, hop.version) and not hop.schematic
+    """Whether it is where the hop leads to."""
+    return await runs(node, hop.version, hop.schematic)
 
 
-async def runs(node: TalosNode, version: str) -> bool:
-    """Only read: a failure has sent nothing."""
+async def runs(node: TalosNode, version: str, schematic: str = "") -> bool:
+    """Without a `schematic` any will do. Only read: a failure has sent nothing."""
     try:
-        tag = (await node.version()).tag
+        if (await node.version()).tag.removeprefix("v") != version:
+            return False
+        return not schematic or await node.schematic() == schematic
     except Unreachable as error:
         raise NotSent(error.what, where=error.where) from error
-    return tag.removeprefix("v") == version
 
 
 async def align(reach: Reach, name: str, version: str) -> str:
@@ -36,19 +40,27 @@ async def align(reach: Reach, name: str, version: str) -> str:
     """
     try:
         async with reach.acting(name) as node:
-            text = await node.running_config()
-            changed = _with_installer(text, version)
-            if changed == text or not await runs(node, version):
+            if not await runs(node, version):
+                return ""
+            text, schematic = await node.running_config(), await node.schematic()
+            changed = _with_installer(text, version, schematic)
+            if changed == text:
                 return ""
             await node.apply_configuration(changed.encode(), mode="NO_REBOOT")
     except FleetError as error:
         return f"its configuration names another installer: {error.what}"
-    keep_changed(reach, name, lambda kept: _with_installer(kept, version))
+    keep_changed(reach, name, lambda kept: _with_installer(kept, version, schematic))
     return f"its configuration names the installer of {version}"
 
 
-def _with_installer(text: str, version: str) -> str:
-    return _REFERENCE.sub(lambda found: upgraded(found[0], version), text)
+def _with_installer(text: str, version: str, schematic: str) -> str:
+    return _REFERENCE.sub(lambda found: _leading_to(found[0], version, schematic), text)
+
+
+def _leading_to(known: str, version: str, schematic: str) -> str:
+    """With the schematic that the known one has, unless another is meant."""
+    reference = upgraded(known, version)
+    return _ID.sub(schematic, reference) if schematic else reference
 
 
 async def installer(node: TalosNode, reach: Reach, name: str, hop: Hop) -> str:
@@ -67,5 +79,4 @@ async def installer(node: TalosNode, reach: Reach, name: str, hop: Hop) -> str:
                 fix="give the node a factory installer (…/metal-installer/<schematic>:v…) first: cto apply",
             )
         known = found[0]
-    reference = upgraded(known, hop.version)
-    return _ID.sub(hop.schematic, reference) if hop.schematic else reference
+    return _leading_to(known, hop.version, hop.schematic)

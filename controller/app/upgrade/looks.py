@@ -1,6 +1,6 @@
 """Fresh reads of nodes and clusters, as the rollout's decisions want them. Changes nothing, judges little.
 
-Each node has a few seconds: a read that took longer than the guard's five would be of no use to it.
+Each node has as long as `Reach.patience` says.
 """
 
 import asyncio
@@ -15,7 +15,6 @@ from controller.core.quorum import MemberRead
 from controller.core.rollout.messages import ClusterSeen, NodeSeen, NodeView
 from inventory.errors import FleetError
 
-NODE_SECONDS = 3.5
 SYSTEM = "kube-system"
 LEASE = "cto-disruption"
 COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
@@ -36,6 +35,7 @@ class _Talos:
     """What one node itself says; `problem` if it says nothing."""
 
     version: str = ""
+    schematic: str = ""
     boot_id: str = ""
     stage: str = ""
     ill: str = ""
@@ -51,23 +51,26 @@ class _Kube:
     problem: str = ""
 
 
-async def look_at_node(reach: Reach, name: str, *, static: bool) -> NodeSeen:
-    """`static`: with the versions of its static pods."""
+async def look_at_node(reach: Reach, name: str, *, static: bool, schematic: bool = False) -> NodeSeen:
+    """`static`: with the versions of its static pods; `schematic`: with what its image was made from."""
     at = reach.services.clock.now().timestamp()
     planes = {row.name for row in reach.rows.values() if row.role != "worker"}
     talos, kube = await asyncio.gather(
-        _talos(reach, name, etcd=name in planes), _kube(reach, pods=static, lease=False, but=name)
+        _talos(reach, name, etcd=name in planes, schematic=schematic),
+        _kube(reach, pods=static, lease=False, but=name),
     )
     return NodeSeen(reach.cluster, at, _view(name, talos, kube, plane=name in planes))
 
 
-async def look_at_cluster(reach: Reach, holder: str) -> ClusterSeen:
+async def look_at_cluster(reach: Reach, holder: str, *, schematic: bool = False) -> ClusterSeen:
     """Everything the guard and the health gates need. `holder`: this controller's name on leases."""
     at = reach.services.clock.now().timestamp()
     rows = reach.rows
     planes = [row.name for row in rows.values() if row.role != "worker"]
     kube_read = asyncio.ensure_future(_kube(reach, pods=True, lease=True))
-    found = await asyncio.gather(*(_talos(reach, name, etcd=name in planes) for name in rows))
+    found = await asyncio.gather(
+        *(_talos(reach, name, etcd=name in planes, schematic=schematic) for name in rows)
+    )
     kube = await kube_read
     talos = dict(zip(rows, found, strict=True))
     etcd = {name: talos[name].etcd for name in planes}
@@ -86,11 +89,12 @@ async def look_at_cluster(reach: Reach, holder: str) -> ClusterSeen:
     )
 
 
-async def _talos(reach: Reach, name: str, *, etcd: bool) -> _Talos:
+async def _talos(reach: Reach, name: str, *, etcd: bool, schematic: bool) -> _Talos:
     try:
-        async with asyncio.timeout(NODE_SECONDS), reach.reading(name) as node:
-            version, status, services, boot_id, members = await asyncio.gather(
+        async with asyncio.timeout(reach.patience), reach.reading(name) as node:
+            version, made_from, status, services, boot_id, members = await asyncio.gather(
                 node.version(),
+                node.schematic() if schematic else _nothing(),
                 node.machine_status(),
                 node.services(),
                 node.boot_id(),
@@ -99,7 +103,7 @@ async def _talos(reach: Reach, name: str, *, etcd: bool) -> _Talos:
     except FleetError as error:
         return _Talos(problem=error.what)
     except TimeoutError:
-        return _Talos(problem=f"no answer within {NODE_SECONDS:g} s")
+        return _Talos(problem=f"no answer within {reach.patience:g} s")
     sick = sorted(one for one, state in services.items() if state.endswith("/unhealthy"))
     ill = f"unhealthy services: {', '.join(sick)}" if sick else ""
     if status.stage != "running":
@@ -107,7 +111,7 @@ async def _talos(reach: Reach, name: str, *, etcd: bool) -> _Talos:
     elif not status.ready and not ill:
         # That its kubelet is not ready is Kubernetes' word, which is asked for as well.
         ill = "; ".join(one for one in status.unmet if not one.startswith("nodeReady"))
-    return _Talos(version.tag.removeprefix("v"), boot_id, status.stage, ill, members)
+    return _Talos(version.tag.removeprefix("v"), made_from or "", boot_id, status.stage, ill, members)
 
 
 async def _nothing() -> None:
@@ -142,7 +146,7 @@ async def _kube(reach: Reach, *, pods: bool, lease: bool, but: str = "") -> _Kub
         return _Kube({node.name: node for node in nodes}, found, holder)
 
     try:
-        async with asyncio.timeout(NODE_SECONDS + 0.5):
+        async with asyncio.timeout(reach.patience + 0.5):
             return await reach.kube(ask, but=but)
     except FleetError as error:
         return _Kube({}, problem=f"Kubernetes API: {error.what}")
@@ -162,6 +166,7 @@ def _view(name: str, talos: _Talos, kube: _Kube, *, plane: bool) -> NodeView:
         talos=talos.version,
         kubelet=node.version.removeprefix("v") if node is not None else "",
         apiserver=apiserver,
+        schematic=talos.schematic,
         boot_id=talos.boot_id,
         ready=ready,
         healthy=not (talos.problem or talos.ill or etcd_ill),

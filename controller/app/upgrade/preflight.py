@@ -4,7 +4,6 @@ import asyncio
 from datetime import datetime
 
 from controller.app.upgrade.drain import feasible
-from controller.app.upgrade.looks import NODE_SECONDS
 from controller.app.upgrade.reach import Reach
 from controller.core.rollout.messages import Preflighted
 from controller.core.rollout.model import HopKind, RolloutState
@@ -15,7 +14,10 @@ _IMAGE = 600 << 20  # bytes of an installer image with extensions, unpacked: mor
 
 
 async def preflight(reach: Reach, state: RolloutState, name: str) -> Preflighted:
-    """A licence is not asked for here: an update takes no new place (`app.licensing`)."""
+    """A licence is not asked for: an update takes no new place (`app.licensing`). Nor is a backup: a snapshot
+    of etcd is the first act on a control plane. What is in a node's other boot slot can't be read; Rollback
+    itself says so if nothing is.
+    """
     cluster = state.clusters[name]
     at = reach.services.clock.now().timestamp()
     names = [job.name for job in cluster.nodes.values() if not job.skip]
@@ -27,14 +29,13 @@ async def preflight(reach: Reach, state: RolloutState, name: str) -> Preflighted
         hop.kind is not HopKind.CONTROL_PLANE for hop in cluster.hops
     )
     ready = Readiness(
-        licensed=True,
         free_bytes=None if None in free else min((f for f in free if f is not None), default=0),
         image_bytes=_IMAGE if any(hop.kind is HopKind.TALOS for hop in cluster.hops) else 0,
         skew_seconds=None if None in skews else max((abs(s) for s in skews if s is not None), default=0.0),
         certificate_seconds=_certificate(reach, at),
-        backup_age=0.0,  # a snapshot of etcd is this rollout's first act on a control plane
         other_rollout="" if other == state.rollout else other,
         drain_problem=await _drain_problem(reach, names) if drains else "",
+        remedy=state.remedy,
     )
     return Preflighted(cluster.name, at, problems(ready))
 
@@ -43,7 +44,7 @@ async def _state(reach: Reach, name: str) -> tuple[int | None, float | None]:
     """(free bytes, seconds that its clock is off); None for what it does not say."""
     clock = reach.services.clock
     try:
-        async with asyncio.timeout(2 * NODE_SECONDS), reach.reading(name) as node:
+        async with asyncio.timeout(2 * reach.patience), reach.reading(name) as node:
             before = clock.now().timestamp()
             theirs = await node.clock()
             skew = theirs - (before + clock.now().timestamp()) / 2

@@ -19,6 +19,7 @@ from inventory.errors import CheckFailed, FleetError, Unreachable
 
 KUBE_PORT = 6443
 _OLD = 1200.0  # seconds: certificates for the Talos API last an hour
+PATIENCE = 3.5  # seconds for one node's answer: one that took longer than the guard's five is of no use
 T = TypeVar("T")
 KubeCall = Callable[[bytes, str, int], Awaitable[T]]  # kubeconfig, host, port
 
@@ -38,10 +39,14 @@ class _Link:
 
 
 class Reach:
-    """One cluster. `close` when its part of the rollout is over."""
+    """One cluster. `close` when its part of the rollout is over. `patience`: seconds for a node's answer, the
+    wait for its turn among all others included.
+    """
 
-    def __init__(self, services: Services, cluster: str, limits: Limits) -> None:
-        self.services, self.cluster, self.limits = services, cluster, limits
+    def __init__(
+        self, services: Services, cluster: str, limits: Limits, *, patience: float = PATIENCE
+    ) -> None:
+        self.services, self.cluster, self.limits, self.patience = services, cluster, limits, patience
         self._identity = minting(services, cluster)
         self._links: dict[str, _Link] = {}
         self._locks: dict[str, asyncio.Lock] = {}

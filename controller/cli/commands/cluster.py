@@ -1,6 +1,5 @@
 """`cto cluster`: shows clusters and hands out their access files. Prints a secret only when asked by name."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from controller.cli.base import (
     site_files,
 )
 from controller.cli.base import command as verb
+from controller.cli.files import new_file
 from controller.cli.output import document, plain
 from controller.cli.recovering import recover
 from controller.cli.text import clean, clean_block
@@ -179,17 +179,7 @@ def _hand_out(app: App, cluster: str, made: "Handed", out: Path | None, stdout: 
 
 def write_new(path: Path, content: bytes) -> None:
     """Writes a 0600 file that did not exist: to overwrite another cluster's access is no favor."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise OperatorError(
-            "there is such a file already", where=str(path), fix="name another, or remove it first"
-        ) from None
-    except OSError as error:
-        raise OperatorError(
-            f"can't be written: {error.strerror}", where=str(path), fix="name another place"
-        ) from error
-    with os.fdopen(descriptor, "wb") as file:
+    with new_file(path) as file:
         file.write(content)
 
 

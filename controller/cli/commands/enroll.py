@@ -147,6 +147,9 @@ def approve(
     host, port = split_address(address) if address else ("", 0)
     with app.services() as services:
         row = decide.find(services, " ".join(who))
+        if app.server:
+            _approve_there(app, services, row, " ".join(who), words, name, address, accept_conflict)
+            return
         if row.state == "pending" and len(who) == 1 and " " not in who[0].strip():
             _compare(services, row, words, name)
         done = decide.approve(
@@ -167,6 +170,33 @@ def approve(
         if done.address != row.address:
             click.echo(f"  it asked from {clean(row.address)}; the site file's address is used, or --address")
         click.echo("  → cto apply installs it")
+
+
+def _approve_there(
+    app: App,
+    services: Any,
+    row: "EnrollmentView",
+    typed: str,
+    words: str | None,
+    name: str,
+    address: str,
+    accept_conflict: bool,
+) -> None:
+    """Over the API: the words that somebody read from the machine's screen travel with it."""
+    if address:
+        raise OperatorError(
+            "--address is for the controller's own computer", fix="leave it out, or log in there"
+        )
+    read = words if words is not None else typed
+    if " " not in read.strip():
+        raise RefusedError(
+            "the words on the machine's own screen are needed", fix='read them there and pass --words "…"'
+        )
+    node = services.store.admit(row.id, words=read, name=name, accept_conflict=accept_conflict)
+    if app.json:
+        document({"id": row.id, "node": node})
+    else:
+        click.echo(f"{row.id} is {clean(node)}\n  → cto apply, on the controller's computer, installs it")
 
 
 def _compare(services: Any, row: "EnrollmentView", words: str | None, name: str) -> None:

@@ -1,10 +1,10 @@
 """`cto iso`: builds the bootable image and writes it to a stick. The work itself is `iso.build`."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from controller.cli.output import human_bytes, line, plain
 from controller.cli.text import clean
 from inventory.errors import OperatorError
 from iso.render.packages import ARCHES
+
+if TYPE_CHECKING:
+    from iso.build.image import Built
 
 
 @click.command(
@@ -31,7 +34,11 @@ from iso.render.packages import ARCHES
     help="Site file: the machine enrols by itself, by a one-use token. Default with --node: as everywhere.",
 )
 @click.option("--for-site", metavar="NAME", help="Which site, if the site files have several.")
-@click.option("--enroll", metavar="ID", help="This token's, instead of one that is made (`cto token list`).")
+@click.option(
+    "--enroll",
+    metavar="ID",
+    help="Take this token instead of making one: its id (`cto token list`), never the token.",
+)
 @click.option("--no-enroll", is_flag=True, help="Put the site file in, and no token.")
 @click.option("--role", help="What the token is good for, if the site has several roles.")
 @click.option("--expires", default="7d", show_default=True, metavar="TIME", help="Life of the token.")
@@ -80,51 +87,67 @@ def build(app: App, /, **options: Any) -> None:
 
     The first build fetches about 150 MB through this machine's apt and takes minutes; later ones are quick.
     """
-    from controller.cli.image_request import next_command, prepare
-    from iso.build.image import Request, check, check_arch
+    from iso.build.image import check_arch
+
+    check_arch(options["arch"])
+    with app.services() as services, _progress(app) as report:
+        made, notes = _make(app, services, options, report)
+    if app.json:
+        line({"built": plain(made), "notes": list(notes)})
+    else:
+        _told(made, notes)
+
+
+def _make(
+    app: App, services: Any, options: Mapping[str, Any], report: Callable[[Any], None]
+) -> tuple["Built", tuple[str, ...]]:
+    """The image, and what to know of it. What was made for an image that fails is taken back."""
+    from controller.cli.image_request import prepare
+    from iso.build.image import Request, check
     from iso.build.image import build as make
     from iso.build.tools import Progress
 
-    check_arch(options["arch"])
     output = options["output"] or Path("cto.iso")
-    with app.services() as services, _progress(app) as report:
 
-        def tell(url: str, done: int, total: int) -> None:
-            report(Progress("images", f"{url} {done * 100 // max(total, 1)} %", done, total))
+    def tell(url: str, done: int, total: int) -> None:
+        report(Progress("images", f"{url} {done * 100 // max(total, 1)} %", done, total))
 
-        wanted = {**options, "enrolling": not options["no_enroll"]}
-        ready = prepare(app, services, wanted, before=lambda: check(output, options["arch"]), tell=tell)
-        request = Request(
-            output=output,
-            cache=(options["cache"] or services.home.root / "cache" / "iso").absolute(),
-            layer=ready.layer,
-            carried=ready.carried,
-            arch=options["arch"],
-            firmware=options["firmware"],
-            refresh=options["refresh"],
-            **_epoch(app),
-        )
-        made = None
-        try:
-            made = make(request, report=report)
-            ready.finish()
-        except BaseException:
-            ready.undo()
-            if made is not None:
-                made.path.unlink()  # nobody would ever trust the key in it
-            raise
-        if made.secret:
-            contents = "; ".join(made.contents)
-            services.store.note_image(made.path.name, made.sha256, contents=contents, actor=app.actor())
-    if app.json:
-        line({"built": plain(made), "notes": list(ready.notes)})
-        return
+    wanted = {**options, "enrolling": not options["no_enroll"]}
+    ready = prepare(app, services, wanted, before=lambda: check(output, options["arch"]), tell=tell)
+    request = Request(
+        output=output,
+        cache=(options["cache"] or services.home.root / "cache" / "iso").absolute(),
+        layer=ready.layer,
+        carried=ready.carried,
+        arch=options["arch"],
+        firmware=options["firmware"],
+        refresh=options["refresh"],
+        **_epoch(app),
+    )
+    made = None
+    try:
+        made = make(request, report=report)
+        ready.finish()
+    except BaseException:
+        ready.undo()
+        if made is not None:
+            made.path.unlink()  # nobody would ever trust the key in it
+        raise
+    if made.secret:
+        contents = "; ".join(made.contents)
+        services.store.note_image(made.path.name, made.sha256, contents=contents, actor=app.actor())
+    return made, ready.notes
+
+
+def _told(made: "Built", notes: tuple[str, ...]) -> None:
+    from controller.cli.image_request import next_command
+
     click.echo(f"{made.path}  {human_bytes(made.size)}  in {made.seconds:g} s\nsha256 {made.sha256}")
     click.echo(f"machines need {human_bytes(made.memory)} of memory to start it")
     click.echo("It carries:\n" + "\n".join(f"  {clean(text)}" for text in made.contents))
     if made.secret:
         click.echo("This file is a secret: keep it as you keep a password, and delete it afterwards.")
-    for note in ready.notes:
+    for note in notes:
         click.echo(f"  note: {clean(note)}")
     click.echo(f"  → {next_command(made.path)}")
 
@@ -174,14 +197,14 @@ def _progress(app: App) -> Iterator[Callable[[Any], None]]:
 def write(app: App, device: Path, image: Path, yes: bool) -> None:
     """Write an image to a USB stick and read it back. All that is on the stick is lost.
 
-    Refuses a disk that is not removable, and one that is mounted.
+    Refuses a disk that is not removable, and one that is in use.
     """
     from iso.build import stick
     from iso.build.tools import Progress
 
     found = stick.look(device)
-    name = " ".join(part for part in (clean(found.model, 40), clean(found.serial, 40)) if part)
-    confirm(f"All on {found.path} ({human_bytes(found.size)}, {name or 'no name'}) is lost. Go on?", yes=yes)
+    stick.check_fits(image, found.path, found.size)
+    confirm(f"All on {_described(found)} is lost. Go on?", yes=yes)
     with _progress(app) as tell:
 
         def done(size: int, total: int) -> None:
@@ -193,6 +216,13 @@ def write(app: App, device: Path, image: Path, yes: bool) -> None:
         line({"written": {"device": str(found.path), "sha256": sha256}})
     else:
         click.echo(f"{found.path} holds the image (sha256 {sha256})\n  → start a machine from it")
+
+
+def _described(found: Any) -> str:
+    """By what a person knows the stick."""
+    name = " ".join(part for part in (clean(found.model, 40), clean(found.serial, 40)) if part)
+    holds = "; on it: " + ", ".join(clean(text, 40) for text in found.contents) if found.contents else ""
+    return f"{found.path} ({human_bytes(found.size)}, {name or 'no name'}{holds})"
 
 
 iso = Noun("iso", help="The image that machines are started with.").add(build, write)

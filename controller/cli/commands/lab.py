@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +10,23 @@ import click
 
 from controller.cli.base import App, Noun, pass_app
 from controller.cli.base import command as verb
+from controller.cli.lab_options import check_combination
 from controller.cli.output import document, plain, table
 from controller.cli.text import clean
 from inventory.errors import OperatorError
 from inventory.wording import count
 
 
-@verb("up", example="cto lab up --sites 2 --nodes 4\ncto lab up --qemu --nodes 3")
+@verb("up", example="cto lab up --sites 2 --nodes 4\ncto lab up --qemu --nodes 3 --hardware dell-r660")
 @click.option("--sites", type=click.IntRange(1, 50), default=1, show_default=True, help="How many sites.")
 @click.option("--nodes", type=click.IntRange(1, 200), default=4, show_default=True, help="Machines per site.")
 @click.option("--mixed", metavar="N,N,…", help="Machines of each site, instead of --sites and --nodes.")
 @click.option("--seed", default="", help="Same seed, same machines and addresses. Default: from the home.")
 @click.option(
-    "--hardware", multiple=True, metavar="KIND", help="Only these kinds of machine; may be repeated."
+    "--hardware",
+    multiple=True,
+    metavar="KIND",
+    help="These kinds of machine, in turn; may be repeated. With --qemu also a YAML file.",
 )
 @click.option(
     "--boot-seconds",
@@ -55,42 +59,33 @@ from inventory.wording import count
 )
 @click.option("--enroll", is_flag=True, help="Pin nothing: each machine gets a token and asks to join.")
 @pass_app
-def up(
-    app: App,
-    /,
-    *,
-    qemu: bool,
-    image: Path,
-    memory: int,
-    disk_image: Path | None,
-    wait: float,
-    sites: int,
-    nodes: int,
-    mixed: str | None,
-    seed: str,
-    hardware: tuple[str, ...],
-    boot_seconds: float,
-    talos: str | None,
-    enroll: bool,
-) -> None:
+def up(app: App, /, **options: Any) -> None:
     """Start simulated machines and pin their host keys. A lab that runs already is left as it is."""
-    if qemu:
-        from controller.cli import lab_virtual
+    check_combination(click.get_current_context(), qemu=options["qemu"])
+    if options["qemu"]:
+        from controller.cli.lab_virtual import Asked
+        from controller.cli.lab_virtual import up as virtual
 
-        lab_virtual.up(app, image, nodes, memory=memory, talos=talos or "", disk_image=disk_image, wait=wait)
+        names = ("image", "nodes", "memory", "hardware", "disk_image", "wait")
+        virtual(app, Asked(**{name: options[name] for name in names}, talos=options["talos"] or ""))
         return
+    _simulated(app, options)
+
+
+def _simulated(app: App, options: Mapping[str, Any]) -> None:
     from controller.app.lab import TALOS, lab_site_file, lab_up
 
-    counts = _counts(mixed) if mixed is not None else [nodes] * sites
+    mixed, enroll = options["mixed"], options["enroll"]
+    counts = _counts(mixed) if mixed is not None else [options["nodes"]] * options["sites"]
     with app.services() as services:
         services.home.create()
         info = lab_up(
             services,
             counts,
-            seed=seed,
-            hardware=hardware,
-            boot_seconds=boot_seconds,
-            talos=(talos or TALOS).removeprefix("v"),
+            seed=options["seed"],
+            hardware=options["hardware"],
+            boot_seconds=options["boot_seconds"],
+            talos=(options["talos"] or TALOS).removeprefix("v"),
             enroll=enroll,
         )
         file = lab_site_file(services.home.root)

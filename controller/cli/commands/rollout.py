@@ -23,17 +23,19 @@ from controller.cli.base import command as verb
 from controller.cli.loop import on_loop
 from controller.cli.output import document, human_seconds, line, plain
 from controller.cli.progress import follower
-from controller.cli.text import clean
+from controller.cli.rollout_orders import (
+    ID,
+    REASON,
+    abort,
+    approve,
+    cancel,
+    pause,
+    resume,
+    under_way,
+    withdraw,
+)
 from inventory.errors import OperatorError
 from web.ports import EXIT_DONE, EXIT_NODE, EXIT_PARTLY
-
-_reason = click.option("--reason", required=True, help="Why; kept in the audit log.")
-_id = click.argument(
-    "rollout",
-    required=False,
-    default="",
-    shell_complete=complete_from(lambda q: [r.id for r in q.rollouts()]),
-)
 
 
 def _wanted(function: F) -> F:
@@ -41,9 +43,18 @@ def _wanted(function: F) -> F:
     for decorate in (
         click.option("--policy", default="", metavar="NAME", help="The update policy, where several apply."),
         click.option(
-            "--via", multiple=True, metavar="VERSION", help="A stop on a way over several minors; repeatable."
+            "--via",
+            multiple=True,
+            metavar="VERSION",
+            help="A stop on the way, instead of what is known; repeatable.",
         ),
         click.option("--kubernetes", default="", metavar="VERSION", help="The Kubernetes to run."),
+        click.option(
+            "--schematic",
+            default="",
+            metavar="ID",
+            help="Other extensions; without it each node keeps its own.",
+        ),
         click.option("--talos", default="", metavar="VERSION", help="The Talos to run, such as 1.13.10."),
         selectors,
         site_files,
@@ -65,7 +76,10 @@ def _wanted(function: F) -> F:
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the rehearsal's chances.")
 @pass_app
 def plan(app: App, /, *, rehearse: bool, faults: tuple[str, ...], seed: int, **asked: Any) -> None:
-    """Read every cluster and show who would be updated, in which waves, by which way. Nothing is begun."""
+    """Read every cluster and show who would be updated, in which waves, by which way. Nothing is begun.
+
+    Without a target: to the newest release of the policy's channel.
+    """
     if faults and not rehearse:
         raise OperatorError("--fault belongs to a rehearsal", fix="add --rehearse")
     with app.services() as services:
@@ -86,7 +100,8 @@ def _made(app: App, services: Any, **asked: Any) -> tuple[Any, Any]:
     from controller.app.rollout_plan import Wanted, make
     from controller.core.rollout.model import Target
 
-    target = Target(asked.pop("talos").removeprefix("v"), asked.pop("kubernetes").removeprefix("v"))
+    versions = (asked.pop("talos").removeprefix("v"), asked.pop("kubernetes").removeprefix("v"))
+    target = Target(*versions, asked.pop("schematic"))
     via = tuple(version.removeprefix("v") for version in asked.pop("via"))
     wanted = Wanted(target, via, asked.pop("policy"))
     resolved = load_site_files(app, asked.pop("files"))
@@ -107,7 +122,7 @@ def _rehearsed(app: App, resolved: Any, made: Any, faults: tuple[str, ...], seed
     "start",
     example='cto rollout start -f site.yaml --talos 1.13.10 --reason "fixes of November"\ncto rollout start',
 )
-@_id
+@ID
 @_wanted
 @click.option("--reason", default="", help="Why; kept in the audit log. Needed for a new rollout.")
 @assume_yes
@@ -119,14 +134,14 @@ def start(app: App, /, *, rollout: str, reason: str, yes: bool, **asked: Any) ->
     lose nothing: run it again. Exit code 4 if the rollout stopped or failed, 5 if it was aborted.
     """
     with app.services() as services:
-        if asked["talos"] or asked["kubernetes"]:
+        if asked["talos"] or asked["kubernetes"] or asked["schematic"]:
             if rollout:
                 raise OperatorError(
                     "a rollout that exists has its target", fix="leave out the id, or the target"
                 )
             rollout = _new(app, services, reason=reason, yes=yes, **asked)
         else:
-            rollout = _under_way(services, rollout)
+            rollout = under_way(services, rollout)
         return watch(app, services, rollout)
 
 
@@ -140,18 +155,6 @@ def _new(app: App, services: Any, *, reason: str, yes: bool, **asked: Any) -> st
         rollout_show.show_plan(made)
     confirm("Begin?", yes=yes or not made.state.clusters)
     return keep(services, resolved, made, actor=app.actor(), reason=reason)
-
-
-def _under_way(services: Any, rollout: str) -> str:
-    """The one that was named, or the only one."""
-    if rollout:
-        return str(services.store.rollout(rollout).id)
-    found = [row.id for row in services.store.open_rollouts()]
-    if len(found) == 1:
-        return str(found[0])
-    if found:
-        raise OperatorError(f"{len(found)} rollouts are under way", fix=f"name one: {', '.join(found)}")
-    raise OperatorError("no rollout is under way", fix="cto rollout start --talos VERSION --reason …")
 
 
 def watch(app: App, services: Any, rollout: str) -> int:
@@ -180,7 +183,7 @@ def watch(app: App, services: Any, rollout: str) -> int:
 
 
 @verb("status", example="cto rollout status\ncto rollout status 5d1c0b2a9f8e7d6c --nodes")
-@_id
+@ID
 @click.option("--nodes", is_flag=True, help="Every node with its stage.")
 @pass_app
 def status(app: App, rollout: str, nodes: bool) -> None:
@@ -211,73 +214,9 @@ def history(app: App, limit: int) -> None:
     rollout_show.show_history(views)
 
 
-def _order(app: App, rollout: str, word: str, reason: str, said: str, **about: Any) -> int:
-    """Leaves the order for the engine; where none is at work, it is noted in the state at once."""
-    from controller.app.rollout_engine import obey_now
-
-    if not reason.strip():
-        raise OperatorError("a reason is needed", fix='add --reason "…": the audit log keeps it')
-    with app.services() as services:
-        rollout = _under_way(services, rollout)
-        services.store.order_rollout(rollout, word, actor=app.actor(), reason=reason, **about)
-        taken = getattr(services, "remote", False) or not obey_now(services, rollout)
-        view = services.queries.rollout(rollout)
-    if app.json:
-        document({"rollout": rollout, "verb": word, "engine": taken, "status": view.status})
-        return EXIT_DONE
-    click.echo(f"rollout {rollout}: {said}")
-    if not taken and not view.over:
-        click.echo(f"  → no engine is at work: cto rollout start {rollout} goes on with what is under way")
-    return EXIT_DONE
-
-
-def _simple(word: str, said: str, text: str) -> click.Command:
-    @verb(word, example=f'cto rollout {word} --reason "…"', help=text)
-    @_id
-    @_reason
-    @pass_app
-    def order(app: App, rollout: str, reason: str) -> int:
-        return _order(app, rollout, word, reason, said)
-
-    return order
-
-
-pause = _simple(
-    "pause", "nothing new begins; what is under way is finished", "Begin no other node until `resume`."
-)
-resume = _simple(
-    "resume", "goes on; every gate is asked again", "Go on after a pause; all gates are asked again."
-)
-abort = _simple(
-    "abort",
-    "what has nothing installed yet is left as it was; the rest is finished and verified",
-    "End a rollout: finish and verify what is under way, begin nothing more.",
-)
-
-
-@verb("cancel", example='cto rollout cancel --cluster oslo --reason "moves next week"')
-@_id
-@click.option("--cluster", required=True, metavar="NAME", help="One that was not begun.")
-@_reason
-@pass_app
-def cancel(app: App, rollout: str, cluster: str, reason: str) -> int:
-    """Leave one cluster out that was not begun yet."""
-    return _order(app, rollout, "cancel", reason, f"{clean(cluster)} is left out", cluster=cluster)
-
-
-@verb("approve", example='cto rollout approve --wave 1 --reason "the canary looks good"')
-@_id
-@click.option("--wave", type=click.IntRange(1), required=True, help="Its number.")
-@_reason
-@pass_app
-def approve(app: App, rollout: str, wave: int, reason: str) -> int:
-    """Agree to a wave, where the policy asks for that."""
-    return _order(app, rollout, "approve", reason, f"wave {wave} is approved", wave=wave - 1)
-
-
 @verb("rollback", example='cto rollout rollback 5d1c0b2a9f8e7d6c --reason "sound drivers crash" --yes')
 @click.argument("rollout", shell_complete=complete_from(lambda q: [r.id for r in q.rollouts()]))
-@_reason
+@REASON
 @assume_yes
 @pass_app
 def rollback(app: App, rollout: str, reason: str, yes: bool) -> int:
@@ -296,5 +235,5 @@ def rollback(app: App, rollout: str, reason: str, yes: bool) -> int:
 
 
 rollout = Noun("rollout", help="Update clusters in waves: plan, start, pause, roll back.").add(
-    plan, start, status, pause, resume, abort, cancel, approve, rollback, history
+    plan, start, status, pause, resume, abort, cancel, approve, withdraw, rollback, history
 )

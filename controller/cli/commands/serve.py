@@ -27,15 +27,33 @@ _file = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option("--name", "names", multiple=True, metavar="NAME", help="Host name people use; may be repeated.")
 @click.option("--cert", type=_file, help="Certificate chain (PEM). Default: one of our own making.")
 @click.option("--key", type=_file, help="Its private key (PEM).")
+@click.option("--systemd-unit", "as_unit", is_flag=True, help="Print a unit for systemd with these options.")
 @pass_app
-def serve(app: App, port: int, host: str, names: tuple[str, ...], cert: Path | None, key: Path | None) -> int:
+def serve(
+    app: App,
+    port: int,
+    host: str,
+    names: tuple[str, ...],
+    cert: Path | None,
+    key: Path | None,
+    as_unit: bool,
+) -> int:
     """Run the controller and its pages until Ctrl-C, and print a link that logs in once.
 
     Beyond this computer it is served by TLS only. Exit code 3 if another engine is at work already.
     """
+    import asyncio
+
+    from controller.adapters.service_manager import ServiceManager
     from controller.app.serve import serve as run
+    from controller.cli.logs import to_stderr
     from web.asgi import build
 
+    if as_unit:
+        click.echo(_unit(app, port, host, names, cert, key), nl=False)
+        return EXIT_DONE
+    to_stderr()
+    manager = ServiceManager(app.environ)
     with app.services() as services:
         certificate = _certificate(services, app, host, names, cert, key)
         listen = _listen(host, port, certificate)
@@ -43,11 +61,29 @@ def serve(app: App, port: int, host: str, names: tuple[str, ...], cert: Path | N
 
         def started(url: str) -> None:
             _tell(app, services, listen, url, certificate)
+            manager.ready()
 
-        pages = build(services.backend, hosts=hosts, secure=listen.secure)
+        ending = asyncio.Event()
+        pages = build(services.backend, hosts=hosts, secure=listen.secure, ending=ending)
         name = names[0] if names else ""
-        on_loop(services, lambda: run(services, pages, listen=listen, started=started, name=name))
+        on_loop(
+            services,
+            lambda: run(
+                services, pages, listen=listen, started=started, name=name, beat=manager.beat, ending=ending
+            ),
+        )
+        manager.stopping()
     return EXIT_DONE
+
+
+def _unit(app: App, port: int, host: str, names: tuple[str, ...], cert: Path | None, key: Path | None) -> str:
+    from controller.cli.systemd_unit import unit
+
+    named = [word for name in names for word in ("--name", name)]
+    files = [(option, str(file.absolute())) for option, file in (("--cert", cert), ("--key", key)) if file]
+    arguments = ["--listen", host, *named, "--port", str(port), *(word for pair in files for word in pair)]
+    home = app.home or (Path(given) if (given := app.environ.get("CTO_HOME")) else None)
+    return unit(Path(sys.executable).with_name("cto"), arguments, home=home, port=port)
 
 
 def _hosts(host: str, names: tuple[str, ...]) -> list[str]:

@@ -54,10 +54,11 @@ def status(
             whole["nodes"] = [fleet.node_dict(node, now) for node in chosen]
             calendar = _calendar(services, now)
             whole["calendar"] = calendar.to_dict() if calendar else None
+            whole["feed_problem"] = services.queries.feed_problem()
             document(whole)
             return
         calendar = _calendar(services, now)
-        waiting = len(services.queries.enrollments(["pending"]))
+        feed = services.queries.feed_problem()
     if not found.nodes and not found.sites:
         click.echo("Nothing is known yet.")
         click.echo("  → describe a site and run `cto apply -f FILE`, or see it work first: `cto demo`")
@@ -69,8 +70,8 @@ def status(
     if calendar:
         _windows(calendar, {view.site for view in chosen})
     _needs(found, chosen)
-    if waiting:
-        click.echo(f"{count(waiting, 'machine')} waiting to be let in\n  → cto enroll list")
+    if feed:
+        click.echo(f"The release feed could not be read: {clean(feed, 300)}\n  → cto update check")
 
 
 def _summary(found: fleet.FleetPart) -> None:
@@ -159,8 +160,8 @@ def _running(chosen: Sequence[NodeView], now: datetime) -> None:
 
 def _needs(found: fleet.FleetPart, chosen: Sequence[NodeView]) -> None:
     names = {f"node/{view.name}" for view in chosen} | {f"cluster/{view.cluster}" for view in chosen}
-    names.add("controller")
-    needs = [need for need in found.needs if need.subject in names]
+    always = ("controller", "pending", "rollout/")  # of no one node
+    needs = [need for need in found.needs if need.subject in names or need.subject.startswith(always)]
     click.echo("\nNeeds you" if needs else "\nNothing needs you.")
     for need in needs:
         mark = click.style(present.SYMBOLS[need.tone], fg=COLORS[need.tone])

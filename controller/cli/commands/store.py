@@ -48,6 +48,7 @@ def backup(app: App, path: Path) -> None:
 def restore(app: App, path: Path, key_file: Path | None, yes: bool) -> None:
     """Replace the store by a backup, after checking it and the key; then observe until all nodes are read."""
     from controller.store import Store
+    from controller.store.backup import inspect
     from controller.store.home import Home
     from controller.store.secretbox import SealKey
 
@@ -57,8 +58,9 @@ def restore(app: App, path: Path, key_file: Path | None, yes: bool) -> None:
         raise OperatorError(
             "the key that opens this backup's secrets is not here", where=str(home.key), fix=fix
         )
-    confirm(f"Replace the store in {home.root} by {path}? The old one is kept aside.", yes=yes)
     key = SealKey.from_text(read_text(key_file), where=str(key_file)) if key_file else None
+    inspect(path, key or SealKey.load(home))  # nobody is asked about what can't be done
+    confirm(f"Replace the store in {home.root} by {path}? The old one is kept aside.", yes=yes)
     done = Store.restore(path, home, now=app.now, key=key, actor=app.actor())
     if app.json:
         document({"restored": str(path), "kept": done.replaced, "epoch": done.epoch, "unread": done.unread})
@@ -143,4 +145,26 @@ def _resumed(app: App, given_up: Sequence[str], unread: Sequence[str]) -> None:
         click.echo("nothing to resume: no node is waiting to be read after a restore")
 
 
-store = Noun("store", help="Back up and restore the fleet store.").add(backup, restore, resume)
+@verb("upgrade", example="cto store upgrade")
+@pass_app
+def upgrade(app: App) -> None:
+    """Bring the store of an older cto up to date, in one transaction, after a copy of it.
+
+    Whatever changes something does so by itself; what only looks, as `cto status` does, asks for this.
+    """
+    from controller.store.home import Home
+
+    copies = Home.locate(app.home, environ=app.environ).backups
+    before = set(copies.glob("before-*.db"))
+    with app.services() as services:
+        services.store.audit_head()  # opening it for writing is what does it
+    made = sorted(set(copies.glob("before-*.db")) - before)
+    if app.json:
+        document({"changed": bool(made), "copy": str(made[0]) if made else ""})
+    elif made:
+        click.echo(f"the store is up to date; as it was before: {made[0]}")
+    else:
+        click.echo("the store is up to date; nothing is changed")
+
+
+store = Noun("store", help="Back up and restore the fleet store.").add(backup, restore, resume, upgrade)

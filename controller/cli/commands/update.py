@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from controller.cli import byte_rate
 from controller.cli.base import App, Noun, assume_yes, complete_clusters, confirm, pass_app, read_text
 from controller.cli.base import command as verb
 from controller.cli.output import document, human_bytes, table
 from controller.cli.text import clean, clean_block
+from controller.core.release.document import CHANNELS
 from inventory.wording import count
 
 if TYPE_CHECKING:
@@ -21,11 +23,14 @@ if TYPE_CHECKING:
 @click.argument("root", metavar="ROOT", type=click.Path(path_type=Path))
 @click.option("--url", required=True, metavar="URL", help="Where the feed is: an address, or a folder.")
 @click.option("--channel", default="stable", show_default=True, help="stable, beta or edge.")
+@click.option(
+    "--every", type=int, metavar="HOURS", help="How often to look by itself; 0: never. At first 24."
+)
 @assume_yes
 @pass_app
-def trust(app: App, root: Path, url: str, channel: str, yes: bool) -> None:
+def trust(app: App, /, *, root: Path, url: str, channel: str, every: int | None, yes: bool) -> None:
     """Take releases from a publisher. Compare the ids of the keys with what the publisher told you."""
-    from controller.app import updates
+    from controller.app import feed_looks, updates
 
     text = read_text(root)
     with app.services() as services:
@@ -33,6 +38,8 @@ def trust(app: App, root: Path, url: str, channel: str, yes: bool) -> None:
         shown = "\n".join(f"  {key}" for key in keys)
         confirm(f"Accept what {threshold} of these keys sign?\n{shown}\n", yes=yes)
         updates.trust(services, absolute(url), channel, text.encode(), actor=app.actor())
+        if every is not None:
+            feed_looks.schedule(services, every, actor=app.actor())
     if app.json:
         document({"url": url, "channel": channel, "threshold": threshold, "keys": list(keys)})
     else:
@@ -55,14 +62,37 @@ def check(app: App, source: str) -> None:
     _show(found.known)
 
 
-@verb("list", example="cto update list --output json")
+@verb("schedule", example="cto update schedule --every 0")
+@click.option("--every", type=int, default=24, show_default=True, metavar="HOURS", help="0: never.")
 @pass_app
-def list_releases(app: App) -> None:
+def schedule(app: App, every: int) -> None:
+    """How often `cto serve` looks at the feed by itself. It only looks: nothing is fetched or installed."""
+    from controller.app import feed_looks
+
+    with app.services() as services:
+        feed_looks.schedule(services, every, actor=app.actor())
+    if app.json:
+        document({"every_hours": every})
+    elif every:
+        click.echo(f"cto serve looks at the feed every {count(every, 'hour')}, give or take a tenth")
+    else:
+        click.echo("the feed is looked at only when somebody says `cto update check`")
+
+
+_channel = click.option(
+    "--channel", type=click.Choice(CHANNELS), help="Another one than the feed's, as update policies name."
+)
+
+
+@verb("list", example="cto update list --channel beta")
+@_channel
+@pass_app
+def list_releases(app: App, channel: str | None) -> None:
     """The releases that are known, and which lie ready. Asks nobody."""
     from controller.app import updates
 
     with app.services() as services:
-        found = updates.known(services)
+        found = updates.known(services, channel or "")
     if app.json:
         document([_plain(each) for each in found])
     else:
@@ -71,13 +101,14 @@ def list_releases(app: App) -> None:
 
 @verb("show", example="cto update show talos-1.13.9")
 @click.argument("name", metavar="RELEASE")
+@_channel
 @pass_app
-def show(app: App, name: str) -> None:
+def show(app: App, name: str, channel: str | None) -> None:
     """One release: what is new in it, and its files."""
     from controller.app import updates
 
     with app.services() as services:
-        found = updates.one(services, name)
+        found = updates.one(services, name, channel or "")
     if app.json:
         document(_plain(found))
         return
@@ -88,17 +119,25 @@ def show(app: App, name: str) -> None:
         click.echo("\n" + clean_block(found.release.notes))
 
 
-@verb("stage", example="cto update stage talos-1.13.9")
+@verb("stage", example="cto update stage talos-1.13.9 --limit 10MiB")
 @click.argument("name", metavar="RELEASE")
 @click.option("--from", "source", default="", metavar="URL", help="Take it from here: a bundle, a mirror.")
+@click.option(
+    "--limit", callback=byte_rate.option_value, metavar="RATE", help="Bytes a second at most, such as 10MiB."
+)
+@_channel
 @pass_app
-def stage(app: App, name: str, source: str) -> None:
+def stage(app: App, name: str, source: str, limit: int | None, channel: str | None) -> None:
     """Fetch the files of a release before any window opens, so that nothing is fetched in it."""
     from controller.app import staging
+    from controller.app.pacing import Pace
     from controller.cli.transfers import Transfers
 
     with app.services() as services, Transfers(quiet=app.json) as shown:
-        paths = staging.stage(services, name, shown.update, actor=app.actor(), url=absolute(source))
+        report = Pace(limit).limited(shown.update) if limit else shown.update
+        paths = staging.stage(
+            services, name, report, actor=app.actor(), url=absolute(source), channel=channel or ""
+        )
     total = sum(path.stat().st_size for path in paths)
     if app.json:
         document({"release": name, "files": [str(path) for path in paths], "bytes": total})
@@ -179,5 +218,5 @@ def _show(found: "Sequence[Known]") -> None:
 
 
 update = Noun("update", help="Releases: trust a publisher, look, put ready.").add(
-    trust, check, list_releases, show, stage, mirror, proposals
+    trust, check, schedule, list_releases, show, stage, mirror, proposals
 )

@@ -8,6 +8,7 @@ from controller.cli.base import App, Noun, assume_yes, complete_from, confirm, p
 from controller.cli.base import command as verb
 from controller.cli.output import document, table
 from controller.cli.text import clean
+from web.access.ports import FACTOR_OF
 
 if TYPE_CHECKING:
     from web.access.ports import AccountView
@@ -75,17 +76,18 @@ def revoke(app: App, name: str, grants: tuple[str, ...]) -> None:
 
 @verb("code", example="cto user code olga")
 @click.argument("name", metavar="[NAME]", default="local", shell_complete=_complete)
+@click.option("--forget-second-factor", "forget", is_flag=True, help="It was lost, too: take it off.")
 @pass_app
-def code(app: App, name: str) -> None:
+def code(app: App, name: str, forget: bool) -> None:
     """Print a link or a code that works once: to log in on this computer, or for somebody's new password.
 
-    Without NAME it logs in as `local`, who may do everything. With one, the account's second factor is
-    taken off, since whoever lost one often lost both.
+    Without NAME it logs in as `local`, who may do everything. An account's second factor stays, unless it
+    was lost as well.
     """
     from controller.app.people_admin import new_code
 
     with app.services() as services:
-        _show_code(app, services, name, new_code(services, name, actor=app.actor()))
+        _show_code(app, services, name, new_code(services, name, actor=app.actor(), forget_factor=forget))
 
 
 @verb("disable", example="cto user disable olga --yes")
@@ -104,6 +106,58 @@ def disable(app: App, name: str, yes: bool) -> None:
 def enable(app: App, name: str) -> None:
     """Undo `disable`."""
     _switch(app, name, disabled=False)
+
+
+@verb("logout", example="cto user logout olga")
+@click.argument("name", metavar="[NAME]", default="", shell_complete=_complete)
+@click.option("--all", "everybody", is_flag=True, help="Everybody's sessions.")
+@pass_app
+def logout(app: App, name: str, everybody: bool) -> None:
+    """End all sessions of an account, or everybody's. They may log in again; API tokens stay good."""
+    from inventory.errors import OperatorError
+
+    if bool(name) == everybody:
+        raise OperatorError("whose sessions are to end is not clear", fix="name one account, or pass --all")
+    with app.services() as services:
+        ended = services.store.end_sessions(name, actor=app.actor())
+    if app.json:
+        document({"account": name or "*", "ended": ended})
+    else:
+        click.echo(f"{ended} sessions of {clean(name) or 'everybody'} are over")
+
+
+@verb("policy", example="cto user policy --second-factor admins")
+@click.option("--second-factor", "factor", type=click.Choice(FACTOR_OF), help="Of whom it is asked.")
+@click.option(
+    "--leaked-passwords",
+    "leaked",
+    metavar="FILE",
+    help='Passwords in it are refused: SHA-1 hashes in order. "none": no list.',
+)
+@pass_app
+def policy(app: App, factor: str | None, leaked: str | None) -> None:
+    """What is asked of every account; without options, what that is now.
+
+    Who owes a second factor can do nothing on the pages but set one up. `local` owes none: it is whoever may
+    read this home.
+    """
+    from dataclasses import asdict, replace
+    from pathlib import Path
+
+    from controller.app.leaked import checked_list
+
+    with app.services() as services:
+        now = services.store.people_policy()
+        if factor is not None:
+            now = replace(now, second_factor=factor)
+        if leaked is not None:
+            now = replace(now, leaked="" if leaked == "none" else str(checked_list(Path(leaked))))
+        services.store.set_people_policy(now, actor=app.actor())
+    if app.json:
+        document(asdict(now))
+    else:
+        click.echo(f"a second factor is asked of: {now.second_factor}")
+        click.echo(f"leaked passwords: {clean(now.leaked) or 'the 30,000 most common that come with this'}")
 
 
 def _switch(app: App, name: str, *, disabled: bool) -> None:
@@ -162,5 +216,5 @@ def _plain(account: "AccountView") -> dict[str, object]:
 
 
 user = Noun("user", help="Accounts of the pages and the API: add, list, grant, revoke.").add(
-    add, list_users, grant, revoke, code, disable, enable
+    add, list_users, grant, revoke, code, disable, enable, logout, policy
 )

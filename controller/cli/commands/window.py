@@ -105,8 +105,9 @@ def list_(app: App, site: str) -> None:
 def freeze(app: App, site: str, reason: str, until: str) -> None:
     """Start nothing disruptive from now on, everywhere or at one site; what is under way is finished."""
     from controller.app.windows import freeze as order
+    from inventory.moments import instant
 
-    end = window_input.instant(until) if until else None
+    end = instant(until, "--until") if until else None
     with app.services() as services:
         made = order(services, reason=reason, actor=app.actor(), until=end, site=site)
     if app.json:
@@ -147,16 +148,22 @@ def override(app: App, site: str, reason: str, length: str, yes: bool) -> None:
 
     It lifts neither freezes nor hard blackouts, and no guard of a cluster's quorum.
     """
+    from controller.app.second_person import eligible
     from controller.app.windows import request_override
 
     minutes = window_input.minutes(length)
     confirm(
         f"Allow disruptive work at {site} outside its windows for {human_seconds(minutes * 60)}?", yes=yes
     )
+    length_of = timedelta(minutes=minutes)
     with app.services() as services:
-        made = request_override(
-            services, site=site, reason=reason, length=timedelta(minutes=minutes), actor=app.actor()
-        )
+        if app.server:
+            made = services.store.request_override(site, reason=reason, length=length_of)
+        else:
+            people = eligible(services.queries.rows, services.queries.sites(), (site,))
+            made = request_override(
+                services, site=site, reason=reason, length=length_of, actor=app.actor(), people=people
+            )
     if app.json:
         document(plain(made))
         return
@@ -180,7 +187,8 @@ def approve(app: App, id_: str) -> None:
     if app.json:
         document(plain(made))
         return
-    click.echo(f"approved: {clean(made.site)} is open until {_show(made.until)}")
+    what = f"{clean(made.site)} is open until {_show(made.until)}" if made.site else "the clock is believed"
+    click.echo(f"approved: {what}")
 
 
 @verb("cancel", example='cto window cancel 5d1c0b2a9f8e7d6c --reason "not needed after all"')
@@ -196,7 +204,9 @@ def cancel(app: App, id_: str, reason: str) -> None:
     if app.json:
         document(plain(gone))
         return
-    click.echo(f"cancelled: the override of {clean(gone.site)}")
+    click.echo(
+        f"cancelled: the override of {clean(gone.site)}" if gone.site else "cancelled: the clock's word"
+    )
 
 
 @verb("confirm-clock", example='cto window confirm-clock --reason "compared with my phone"')
@@ -204,16 +214,32 @@ def cancel(app: App, id_: str, reason: str) -> None:
 @assume_yes
 @pass_app
 def confirm_clock(app: App, reason: str, yes: bool) -> None:
-    """Say that this computer's clock is right, after it was found set or far ahead: windows open again."""
+    """Say that this computer's clock is right, after it was found set or far ahead: windows open again.
+
+    Another person agrees, or ten minutes pass where nobody else could, in which the clock is not set again.
+    """
+    from controller.app.second_person import eligible
     from controller.app.windows import confirm_clock as order
 
+    if app.server:
+        raise OperatorError(
+            "the clock that is meant is the controller's", fix="run this on the controller's own computer"
+        )
     confirm(f"Is it {_show(app.now())} now?", yes=yes)
     with app.services() as services:
-        at = order(services, actor=app.actor(), reason=reason)
+        sites = [site.name for site in services.queries.sites()]
+        people = eligible(services.queries.rows, services.queries.sites(), sites)
+        made = order(services, actor=app.actor(), reason=reason, people=people)
     if app.json:
-        document({"confirmed": at})
+        document(plain(made))
         return
-    click.echo(f"confirmed: {_show(at)}")
+    if made.agreed:
+        click.echo(f"the clock is believed from {_show(made.since)} on, by the next look of an engine")
+    else:
+        click.echo("the clock is believed as soon as another person agrees")
+    click.echo(
+        f"  → until then: cto window cancel {made.id} --reason …, or a second person: approve {made.id}"
+    )
 
 
 def _site_calendar(app: App, files: Sequence[Path], site: str) -> SiteCalendar:

@@ -50,7 +50,7 @@ def judge(
     if reading.wall < floor - BEHIND:
         why = f"the clock shows {_show(reading.wall)}, before {_show(floor)}, which has passed"
     elif not synchronized:
-        why = _stepped(reading, last) or _jumped(reading, last, floor) or state.untrusted
+        why = stepped(reading, last) or _jumped(reading, last, floor) or state.untrusted
     trusted_floor = floor if why else max(floor, reading.wall)
     return Verdict(TimeState(trusted_floor, why), max(floor, reading.wall))
 
@@ -60,7 +60,8 @@ def confirm(reading: Reading) -> TimeState:
     return TimeState(reading.wall)
 
 
-def _stepped(reading: Reading, last: Reading | None) -> str:
+def stepped(reading: Reading, last: Reading | None) -> str:
+    """What was done to the clock between two readings of one process; empty: it went on by itself."""
     if last is None:
         return ""
     by = (reading.wall - last.wall) - timedelta(seconds=reading.monotonic - last.monotonic)

@@ -11,7 +11,9 @@ from inventory.lifecycle import NodeState
 from roles.enrollment.hardware import matches
 
 _FREE = (NodeState.DECLARED, NodeState.RESET)
-_STRONG = ("tpm_ek", "serial")  # what a pre-registration that approves by itself has to name
+# What a pre-registration that approves by itself has to name. Not the endorsement key of a TPM: it is public,
+# and a machine that names it was not made to prove that it has the TPM.
+_STRONG = ("serial",)
 
 
 @dataclass(frozen=True, slots=True)

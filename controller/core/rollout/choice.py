@@ -3,15 +3,15 @@
 Control planes go one at a time with the etcd leader last, then workers. Nothing here waits or repeats.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from controller.core.quorum import Purpose, Reading, guard
 from controller.core.rollout.evolve import replace
 from controller.core.rollout.messages import Admission, ClusterSeen, NodeView
 from controller.core.rollout.model import WAITING, ClusterJob, Mode, NodeJob, Policy, Stage
-from controller.core.rollout.node import Way, active, begin, fail, wanted
-from controller.core.rollout.routes import BOOTS, GUARDED, following
-from controller.core.rollout.shown import shows
+from controller.core.rollout.node import Way, active, begin, fail, untouched, wanted
+from controller.core.rollout.routes import BOOTS, following
+from controller.core.rollout.shown import returned, shows
 
 _TROUBLE = (Stage.ROLLED_BACK, Stage.FAILED, Stage.NEEDS_HANDS, Stage.ROLLING_BACK)
 
@@ -26,6 +26,17 @@ def worker_limit(policy: Policy, workers: int) -> int:
     if policy.max_unavailable_percent:
         return max(1, policy.max_unavailable_percent * workers // 100)
     return max(1, policy.max_unavailable)
+
+
+def full(way: Way, nodes: Mapping[str, NodeJob]) -> bool:
+    """Whether those under way leave no room for another one, whatever a read would say."""
+    busy = [n for n in nodes.values() if active(n)]
+    if not busy:
+        return False
+    if any(n.control_plane and (active(n) or n.stage in WAITING) for n in nodes.values()):
+        return True
+    workers = sum(not n.control_plane for n in nodes.values())
+    return len(busy) >= worker_limit(way.turn.policy, workers)
 
 
 def refusal(way: Way, cluster: ClusterJob, job: NodeJob, seen: ClusterSeen) -> str:
@@ -50,11 +61,11 @@ def refusal(way: Way, cluster: ClusterJob, job: NodeJob, seen: ClusterSeen) -> s
 
 
 def proceed(way: Way, cluster: ClusterJob, job: NodeJob, seen: ClusterSeen, view: NodeView) -> NodeJob:
-    """A node on its way wants its next guarded step."""
+    """A node on its way wants its next step, and that one needs a fresh read."""
     step = wanted(way, job)
-    if step not in GUARDED:
-        return job
-    if job.stage is Stage.ROLLING_BACK and shows(way.hop, view, job.source):
+    if untouched(job):
+        return _begin_after_all(way, cluster, job, seen, step)
+    if job.stage is Stage.ROLLING_BACK and returned(way.hop, view, job.source):
         if view.ready and view.healthy:
             return fail(way, job, Stage.ROLLED_BACK, job.reason)
         return replace(job, waits=f"it is back on {job.source} by itself, but not healthy")
@@ -67,6 +78,15 @@ def proceed(way: Way, cluster: ClusterJob, job: NodeJob, seen: ClusterSeen, view
     if why:
         return replace(job, waits=why)
     return begin(way, replace(job, boot_id=view.boot_id, waits=""), step)
+
+
+def _begin_after_all(way: Way, cluster: ClusterJob, job: NodeJob, seen: ClusterSeen, step: str) -> NodeJob:
+    """It was chosen and not begun, however long ago: all is asked again, as for one that is chosen now."""
+    admission = way.turn.gates.admits(cluster.site, way.turn.now, way.turn.timing.expected)
+    why = way.closed() or _unfit(way, seen) or refusal(way, cluster, job, seen)
+    if why:
+        return replace(job, waits=why)
+    return begin(way, replace(job, until=admission.until), step)
 
 
 def start(
@@ -95,7 +115,9 @@ def start(
 
 def _first(way: Way, cluster: ClusterJob, job: NodeJob) -> str:
     step = following(way.hop.kind, job.step)
-    needless = not job.control_plane or cluster.snapshot_hop >= way.number
+    others = (each for each in cluster.nodes.values() if each.control_plane and each.name != job.name)
+    tried = way.turn.remedy and any(each.step for each in others)  # once: it may be what gives none
+    needless = not job.control_plane or cluster.snapshot_hop >= way.number or tried
     return following(way.hop.kind, step) if step == "snapshot" and needless else step
 
 

@@ -6,7 +6,7 @@ Which node may go next is decided in `choice`, what follows on one node in `node
 from collections.abc import Sequence
 
 from controller.core.quorum import FRESH_SECONDS
-from controller.core.rollout.choice import proceed, start, troubled
+from controller.core.rollout.choice import full, proceed, start, troubled
 from controller.core.rollout.deadline import expire, read
 from controller.core.rollout.evolve import replace
 from controller.core.rollout.hops import enter_hop
@@ -40,11 +40,11 @@ from controller.core.rollout.node import (
     answered,
     begin,
     doubt,
+    gated,
     once_more,
     probed,
-    wanted,
 )
-from controller.core.rollout.routes import GUARDED, following
+from controller.core.rollout.routes import following
 from controller.core.rollout.shown import seen
 from controller.core.rollout.turn import Turn, grid
 from inventory.wording import count as number_of
@@ -179,7 +179,7 @@ def _stage(way: Way, nodes: Nodes) -> None:
 def _proceed(way: Way, cluster: ClusterJob, nodes: Nodes, sight: ClusterSeen) -> None:
     views = {view.name: view for view in sight.nodes}
     for name, job in nodes.items():
-        if active(job) and name in views and wanted(way, job) in GUARDED:
+        if active(job) and name in views and gated(way, job):
             nodes[name] = proceed(way, cluster, job, sight, views[name])
 
 
@@ -266,9 +266,14 @@ def _next(way: Way, cluster: ClusterJob, nodes: Nodes) -> ClusterJob:
             latest = max(latest, job.since)
             continue
         due = min(due, _job_due(way, job))
-        if wanted(way, job) in GUARDED:
+        if gated(way, job):
             interval, latest = turn.timing.look, max(latest, job.since)
-    if not interval and startable(way, nodes) and not cluster.waits.startswith(CLOSED):
+    if (
+        not interval
+        and startable(way, nodes)
+        and not full(way, nodes)
+        and not cluster.waits.startswith(CLOSED)
+    ):
         busy = any(active(n) for n in nodes.values())
         interval = turn.timing.look if busy or not cluster.blocked else turn.timing.health
     if not interval:

@@ -24,7 +24,7 @@ from controller.core.rollout.model import (
 from inventory.errors import StoreError
 
 VERSION = 1
-_TUPLES = {"waves_percent", "bake_seconds", "commands"}
+_TUPLES = {"waves_percent", "wave_counts", "bake_seconds", "commands"}
 
 
 def _sparse(value: Any) -> dict[str, Any]:

@@ -12,12 +12,14 @@ from controller.core.rollout.node import (
     exhausted,
     fail,
     finish,
+    gated,
     recent,
     roll_back,
-    undone,
+    undoable,
+    untouched,
     wanted,
 )
-from controller.core.rollout.routes import BOOTS, GUARDED, RECOVERY, Reaction
+from controller.core.rollout.routes import BOOTS, RECOVERY, Reaction
 
 HANDS = "look at its console or BMC; power it off and on; if it starts, cto rollout status shows with what"
 
@@ -37,15 +39,11 @@ def expire(way: Way, job: NodeJob) -> NodeJob:
 
 
 def _retry(way: Way, job: NodeJob) -> NodeJob:
-    step = wanted(way, job)
-    if not step:
-        return job
-    if step in GUARDED:
+    if gated(way, job):
         return _impatient(way, job)
-    if job.stage is Stage.GUARDED and not way.turn.aborting:
-        why = way.closed()  # it is not even cordoned: to begin it now would be to begin it outside a window
-        if why:
-            return replace(job, waits=why)
+    step = wanted(way, job)
+    if not step or (job.stage in WAITING and not way.turn.running):
+        return job
     return begin(way, job, step)
 
 
@@ -59,7 +57,8 @@ def _unknown(way: Way, job: NodeJob) -> NodeJob:
 def _late(way: Way, job: NodeJob) -> NodeJob:
     answers = recent(way, job)
     if job.step in BOOTS:
-        if answers and job.step == "back" and job.talos == job.source:
+        # In a rollback of a whole rollout `source` is what it leaves: there, the order just never arrived.
+        if answers and job.stage is Stage.ROLLING_BACK and job.talos == job.source:
             why = f"it is back on {job.source}, but: {job.waits}"  # Rollback again would toggle
             return finish(way, job, Stage.NEEDS_HANDS, why)
         if answers:
@@ -78,13 +77,19 @@ def _late(way: Way, job: NodeJob) -> NodeJob:
 
 def _impatient(way: Way, job: NodeJob) -> NodeJob:
     """Begun, and the guard has not said yes for long."""
-    if way.turn.aborting and undone(job):
+    if way.turn.aborting and undoable(job):
         return fail(way, job, Stage.CANCELLED, "the rollout was aborted")
+    if untouched(job):
+        if way.turn.stopped:
+            return fail(way, job, Stage.CANCELLED, "the rollout stopped")
+        why = way.closed()
+        if why:
+            return replace(job, waits=why, since=way.turn.clock)
     since = max(job.since, job.retry_at)
     if way.turn.clock - since < way.turn.timing.guard_wait:
         return job
     why = f"the quorum guard did not let it go on: {job.waits or 'no fresh read'}"
-    if undone(job):
+    if undoable(job):
         return fail(way, job, Stage.FAILED, why)
     return finish(way, job, Stage.NEEDS_HANDS, why)
 

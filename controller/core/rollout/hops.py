@@ -2,7 +2,7 @@
 
 from controller.core.rollout.evolve import replace
 from controller.core.rollout.model import ClusterJob, Hop, HopKind, NodeJob, Stage
-from controller.core.rollout.versions import newer
+from controller.core.rollout.stops import newer
 
 
 def enter_hop(cluster: ClusterJob) -> ClusterJob:

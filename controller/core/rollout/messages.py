@@ -35,6 +35,8 @@ class Verb(StrEnum):
     ABORT = "abort"
     CANCEL = "cancel"  # one cluster that was not begun
     APPROVE = "approve"  # one wave
+    APPROVE_ALONE = "approve-alone"  # where nobody else could: it counts after some minutes
+    WITHDRAW = "withdraw"  # the approval of a wave that was not begun
 
 
 @dataclass(frozen=True, slots=True)

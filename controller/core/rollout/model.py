@@ -70,6 +70,8 @@ class Policy:
     """Limits. Made by `policy.parse`, which refuses what it can't read."""
 
     waves_percent: tuple[int, ...] = (1, 5, 25, 100)  # cumulative
+    wave_counts: tuple[int, ...] = ()  # how many each wave has, instead; the last one has the rest
+    waves_by_site: bool = False  # sites are counted, and no wave parts one
     bake_seconds: tuple[int, ...] = (86400, 14400, 3600)  # the last repeats
     max_fail_percent: int = 5  # of waves of more than ten clusters; smaller ones tolerate none
     max_fail_clusters: int = 20
@@ -203,7 +205,10 @@ class Wave:
     baking: bool = False
     baked: float = 0.0
     passed: bool = False
+    gated: bool = False  # so large for a first one that it needs approval, whatever the policy says
+    asked: bool = False  # people were told that it waits for approval
     approved_by: str = ""
+    holds_from: float = 0.0  # clock from which the approval counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,5 +231,6 @@ class RolloutState:
     checked_at: float = -1e9  # clock of the last look at waves
     remedy: bool = False  # a rollback: floor of the guard instead of the rule for planned work
     rollback_of: str = ""
+    started_by: str = ""  # who can't be the second person
     commands: tuple[str, ...] = ()  # ids that were obeyed
     failures: Mapping[str, int] = field(default_factory=dict)  # "node version" → how often

@@ -10,7 +10,6 @@ from controller.core.rollout.messages import Act, Outcome, Probed, Result
 from controller.core.rollout.model import TERMINAL, WAITING, Hop, HopKind, Mode, NodeJob, Stage
 from controller.core.rollout.routes import (
     BOOTS,
-    COMMITTING,
     GUARDED,
     MAX_ATTEMPTS,
     MAX_ROLLBACKS,
@@ -42,6 +41,8 @@ class Way:
 
     def closed(self) -> str:
         """Why nothing disruptive may begin at the site now; empty = it may."""
+        if not self.turn.running:
+            return "the rollout is not running"
         if self.turn.frozen:
             return self.turn.frozen
         admission = self.turn.gates.admits(self.site, self.turn.now, self.turn.timing.expected)
@@ -51,6 +52,17 @@ class Way:
 def active(job: NodeJob) -> bool:
     """Whether the cluster's disruption is (partly) this node's."""
     return job.stage not in TERMINAL and job.stage not in WAITING
+
+
+def untouched(job: NodeJob) -> bool:
+    """It was chosen, and nothing is known to have been done to it: to go on is to begin it."""
+    return job.stage is Stage.GUARDED and job.ending is None
+
+
+def gated(way: Way, job: NodeJob) -> bool:
+    """Whether the step that it would begin now needs a fresh read of its cluster."""
+    step = wanted(way, job)
+    return step in GUARDED or (bool(step) and untouched(job))
 
 
 def recent(way: Way, job: NodeJob) -> bool:
@@ -69,7 +81,7 @@ def wanted(way: Way, job: NodeJob) -> str:
 
 def begin(way: Way, job: NodeJob, step: str) -> NodeJob:
     """Writes the intent of the next step, or begins to wait for what the node will show."""
-    if way.turn.aborting and _undoable(job) and job.ending is None:
+    if way.turn.aborting and undoable(job) and job.ending is None:
         return fail(way, job, Stage.CANCELLED, "the rollout was aborted")
     attempt = job.attempt + 1 if job.step == step else 1
     if attempt > (MAX_ROLLBACKS if step == "back" else MAX_ATTEMPTS):
@@ -108,7 +120,7 @@ def _stage(step: str, job: NodeJob) -> Stage:
     return STAGE_OF.get(step, job.stage) if job.ending is None else job.stage
 
 
-def _undoable(job: NodeJob) -> bool:
+def undoable(job: NodeJob) -> bool:
     """Nothing was installed yet: the node can be left as it is."""
     return job.stage in (Stage.PLANNED, Stage.STAGED, Stage.GUARDED, Stage.CORDONED, Stage.DRAINED)
 
@@ -131,9 +143,9 @@ def done(way: Way, job: NodeJob) -> NodeJob:
         step = following(way.hop.kind, step)
     if not step:
         return finish(way, job, Stage.COMMITTED, "")
-    if way.turn.aborting and _undoable(job):
+    if way.turn.aborting and undoable(job):
         return fail(way, job, Stage.CANCELLED, "the rollout was aborted")
-    if step in GUARDED or job.stage in WAITING:
+    if job.stage in WAITING or gated(way, job):
         return job
     return begin(way, job, step)
 
@@ -165,6 +177,9 @@ def refused(way: Way, job: NodeJob, detail: str) -> NodeJob:
 
 def exhausted(way: Way, job: NodeJob, why: str) -> NodeJob:
     """The step will not be tried again."""
+    if job.step == "snapshot" and way.turn.remedy:  # what is to be mended may be what gives none
+        way.turn.tell("snapshot-left-out", job.name, f"goes back without one: {why}", cluster=way.cluster)
+        return done(way, job)
     if job.step == "reboot":
         return finish(
             way, job, Stage.NEEDS_HANDS, f"{way.hop.version} is installed but does not start: {why}"
@@ -197,8 +212,11 @@ def once_more(way: Way, job: NodeJob) -> NodeJob:
 def again(way: Way, job: NodeJob, why: str) -> NodeJob:
     """The same step later, as another attempt with another key."""
     wait = way.turn.backoff(job.key, job.attempt)
+    # A patch is the first thing that happens to a control plane's Kubernetes, and this one did not happen.
+    anew = job.step == "patch" and way.hop.kind is HopKind.CONTROL_PLANE
     return replace(
         job,
+        stage=Stage.GUARDED if anew else job.stage,
         mode=Mode.BACKOFF,
         retry_at=way.turn.clock + wait,
         waits=f"tries again: {why}",
@@ -259,8 +277,3 @@ def finish(way: Way, job: NodeJob, stage: Stage, why: str) -> NodeJob:
         ending=None,
         since=way.turn.clock,
     )
-
-
-def undone(job: NodeJob) -> bool:
-    """Whether failing now leaves the node as it was."""
-    return _undoable(job) and job.step not in COMMITTING

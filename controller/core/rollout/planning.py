@@ -1,26 +1,23 @@
 """Makes a rollout: who takes part, in which order, by which way. Decided once, never recomputed."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from controller.core.rollout.model import (
     ClusterJob,
     Hop,
-    HopKind,
     NodeJob,
-    Phase,
     Policy,
     RolloutState,
-    Stage,
     Status,
     Target,
     Wave,
 )
 from controller.core.rollout.routes import QUARANTINE_AFTER
-from controller.core.rollout.versions import key, path
+from controller.core.rollout.stops import Origins, key
+from controller.core.rollout.versions import path
 from controller.core.rollout.waves import first_wave_limit, order, split
 from inventory.errors import RefusedError
-from inventory.versions import minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +42,14 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Releases:
-    """Versions that are known and may be stops on the way."""
+    """Versions that are known and may be stops on the way, and from where their publisher lets one step lead
+    to them.
+    """
 
     talos: tuple[str, ...] = ()
     kubernetes: tuple[str, ...] = ()
+    talos_from: Origins = field(default_factory=dict)
+    kubernetes_from: Origins = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +70,20 @@ def create(
     failures: Mapping[str, int] | None = None,
     seed: str = "",
     lot: str = "",
-    second_person: str = "",
 ) -> Planned:
-    """Freezes members, order and waves. `failures`: how often a "node version" failed, from the store; `lot`: what
-    the order of sites is drawn from (default: the rollout's id).
+    """Freezes members, order and waves. `failures`: how often a "node version" failed, from the store; `lot`:
+    what the order of sites is drawn from (default: the rollout's id).
     """
     known = dict(failures or {})
-    hops: dict[str, tuple[Hop, ...]] = {}
-    left_out: dict[str, str] = {}
-    for cluster in clusters:
-        try:
-            way = _way(cluster, target, releases)
-        except RefusedError as error:
-            left_out[cluster.name] = str(error)
-            continue
-        reason = _reason_to_leave(cluster, way, known, policy)
-        if reason:
-            left_out[cluster.name] = reason
-        else:
-            hops[cluster.name] = way
+    hops, left_out = _ways(clusters, lambda cluster: _way(cluster, target, releases), known, policy)
     members = {c.name: c for c in clusters if c.name in hops}
-    waves = split(order(lot or rollout, members.values()), policy.waves_percent)
-    _two_persons(waves, len(members), second_person)
+    waves = split(
+        order(lot or rollout, members.values()),
+        policy.waves_percent,
+        counts=policy.wave_counts,
+        together={name: cluster.site for name, cluster in members.items()} if policy.waves_by_site else {},
+    )
+    limit = first_wave_limit(len(members))
     jobs = {
         name: _job(members[name], number, hops[name]) for number, wave in enumerate(waves) for name in wave
     }
@@ -98,13 +91,36 @@ def create(
         rollout=rollout,
         target=target,
         policy=policy,
-        waves=tuple(Wave(names) for names in waves),
+        waves=tuple(Wave(names, gated=not i and len(names) > limit) for i, names in enumerate(waves)),
         clusters=jobs,
         seed=seed or rollout,
         failures=known,
         status=Status.RUNNING if waves else Status.SUCCEEDED,
     )
     return Planned(state, left_out)
+
+
+def _ways(
+    clusters: Sequence[Cluster],
+    way_of: Callable[[Cluster], tuple[Hop, ...]],
+    failures: Mapping[str, int],
+    policy: Policy,
+) -> tuple[dict[str, tuple[Hop, ...]], dict[str, str]]:
+    """The way of each that takes part, and why the others don't."""
+    hops: dict[str, tuple[Hop, ...]] = {}
+    left_out: dict[str, str] = {}
+    for cluster in clusters:
+        try:
+            way = way_of(cluster)
+        except RefusedError as error:
+            left_out[cluster.name] = str(error)
+            continue
+        reason = _reason_to_leave(cluster, way, failures, policy)
+        if reason:
+            left_out[cluster.name] = reason
+        else:
+            hops[cluster.name] = way
+    return hops, left_out
 
 
 def _way(cluster: Cluster, target: Target, releases: Releases) -> tuple[Hop, ...]:
@@ -123,6 +139,8 @@ def _way(cluster: Cluster, target: Target, releases: Releases) -> tuple[Hop, ...
         target,
         talos_releases=releases.talos,
         kubernetes_releases=releases.kubernetes,
+        talos_from=releases.talos_from,
+        kubernetes_from=releases.kubernetes_from,
         schematic=schematic,
     )
 
@@ -146,80 +164,8 @@ def _reason_to_leave(
     return ""
 
 
-def _two_persons(waves: Sequence[Sequence[str]], clusters: int, second_person: str) -> None:
-    if waves and len(waves[0]) > first_wave_limit(clusters) and not second_person:
-        raise RefusedError(
-            f"the first wave would have {len(waves[0])} of {clusters} clusters",
-            fix=f"at most {first_wave_limit(clusters)}, or a second person who agrees",
-        )
-
-
 def _job(cluster: Cluster, wave: int, hops: tuple[Hop, ...]) -> ClusterJob:
     nodes = {
         n.name: NodeJob(n.name, n.control_plane, n.talos, n.kubernetes, n.schematic) for n in cluster.nodes
     }
     return ClusterJob(cluster.name, cluster.site, wave, hops, nodes)
-
-
-def rollback_of(state: RolloutState, rollout: str, *, seed: str = "") -> RolloutState:
-    """A new rollout that takes what `state` committed back by one hop: a canary, then all in parallel.
-
-    A node holds exactly one older system in its other slot, so what went through several hops goes back
-    over the last one.
-    """
-    jobs: dict[str, ClusterJob] = {}
-    for cluster in state.clusters.values():
-        back = _back(cluster)
-        if back is not None:
-            jobs[cluster.name] = back
-    if not jobs:
-        raise RefusedError("nothing of it was committed, so nothing can go back", fix="cto rollout status")
-    names = [name for wave in state.waves for name in wave.clusters if name in jobs]
-    waves = [tuple(names[:1]), tuple(names[1:])] if len(names) > 1 else [tuple(names)]
-    numbered = {name: replace(jobs[name], wave=i) for i, wave in enumerate(waves) for name in wave}
-    hop = next(iter(numbered.values())).hops[0]
-    return RolloutState(
-        rollout=rollout,
-        target=Target(talos=hop.version) if hop.kind is HopKind.BACK else Target(kubernetes=hop.version),
-        policy=replace(
-            state.policy,
-            waves_percent=(1, 100),
-            bake_seconds=(min(300, state.policy.bake_seconds[0]), 0),
-            approval="none",
-            max_parallel=10_000,
-        ),
-        waves=tuple(Wave(wave) for wave in waves),
-        clusters=numbered,
-        seed=seed or rollout,
-        remedy=True,
-        rollback_of=state.rollout,
-        failures=dict(state.failures),
-    )
-
-
-def _back(cluster: ClusterJob) -> ClusterJob | None:
-    hop = cluster.hops[cluster.hop]
-    committed = [n for n in cluster.nodes.values() if n.stage is Stage.COMMITTED and n.reason == ""]
-    if cluster.phase is Phase.PENDING or not committed:
-        return None
-    if hop.kind in (HopKind.TALOS, HopKind.TALOS_LEGACY):
-        hops: tuple[Hop, ...] = (Hop(HopKind.BACK, hop.version, hop.source),)
-    elif hop.kind in (HopKind.KUBELET, HopKind.CONTROL_PLANE):
-        if minor(hop.version) != minor(hop.source):
-            raise RefusedError(
-                f"Kubernetes does not go back from {hop.version} to {hop.source}",
-                where=cluster.name,
-                fix="restore the etcd snapshot that was taken before it, or go on",
-            )
-        hops = (
-            Hop(HopKind.KUBELET, hop.version, hop.source),
-            Hop(HopKind.CONTROL_PLANE, hop.version, hop.source),
-        )
-    else:
-        return None  # a rollback is not rolled back
-    going = {n.name for n in committed}
-    nodes = {
-        n.name: NodeJob(n.name, n.control_plane, n.talos, n.kubernetes, n.schematic, skip=n.name not in going)
-        for n in cluster.nodes.values()
-    }
-    return ClusterJob(cluster.name, cluster.site, cluster.wave, hops, nodes)

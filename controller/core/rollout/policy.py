@@ -23,9 +23,13 @@ def of(policy: UpdatePolicy | None, **more: Any) -> Policy:
     return parse(
         {
             "waves_percent": list(policy.waves_percent),
+            "wave_counts": list(policy.wave_counts),
+            "waves_by_site": policy.waves_by_site,
             "bake_seconds": [int(bake)] if bake else [minutes * 60 for minutes in policy.bake_minutes],
             "max_fail_percent": policy.max_failures_percent,
+            "max_fail_clusters": policy.max_failures,
             "max_unavailable": policy.max_unavailable,
+            "max_unavailable_percent": policy.max_unavailable_percent,
             "approval": policy.approval,
             "accept_downtime": policy.accept_downtime,
             "force_drain": policy.force_drain,
@@ -60,6 +64,8 @@ def parse(values: Mapping[str, Any] | None, *, where: str = "policy") -> Policy:
 
     return Policy(
         waves_percent=waves,
+        wave_counts=_numbers(where, values, "wave_counts", (), 1, 1_000_000),
+        waves_by_site=_flag(where, values, "waves_by_site"),
         bake_seconds=_numbers(where, values, "bake_seconds", default.bake_seconds, 0, 31 * 86400),
         max_fail_percent=number("max_fail_percent", 0, 100),
         max_fail_clusters=number("max_fail_clusters", 0, 1_000_000),
@@ -98,7 +104,7 @@ def _numbers(
     where: str, values: Mapping[str, Any], name: str, default: tuple[int, ...], low: int, high: int
 ) -> tuple[int, ...]:
     found = values.get(name, default)
-    if not isinstance(found, list | tuple) or not found:
+    if not isinstance(found, list | tuple) or not (found or default == ()):
         raise _bad(where, f"{name} is {found!r}", "a list of at least one whole number")
     return tuple(_number(where, name, value, low, high) for value in found)
 

@@ -4,41 +4,35 @@ from dataclasses import dataclass
 
 MAX_SKEW = 5.0  # seconds between a node's clock and ours
 MIN_CERTIFICATE = 14 * 86400.0
-MAX_BACKUP_AGE = 86400.0
 IMAGE_ROOM = 2  # times the image's size
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What was just read of one cluster. None = could not be read, which is never good enough."""
+    """What was just read of one cluster. None = could not be read, which is never good enough, but for a way
+    back: it installs nothing, and what is to be mended may be what gives no answer.
+    """
 
-    licensed: bool | None
     free_bytes: int | None  # on the fullest node
     image_bytes: int
     skew_seconds: float | None  # of the worst node
     certificate_seconds: float | None  # until the first one ends
-    backup_age: float | None
     other_rollout: str = ""
     drain_problem: str = ""  # of a dry run
-    previous_kept: bool | None = True  # a rollback's other slot still holds the version
-    exempt: bool = False  # security fixes and rollbacks need no licence
+    remedy: bool = False
 
 
 def problems(ready: Readiness) -> tuple[str, ...]:
     """Why the cluster must not be begun; empty = it may."""
     found: list[str] = []
-    if not (ready.exempt or ready.licensed):
-        found.append("the licence does not cover it")
-    _least(found, "free disk space", ready.free_bytes, IMAGE_ROOM * ready.image_bytes, "bytes")
-    _most(found, "a node's clock is off", ready.skew_seconds, MAX_SKEW)
-    _least(found, "a certificate's rest", ready.certificate_seconds, MIN_CERTIFICATE, "s")
-    _most(found, "the newest backup's age", ready.backup_age, MAX_BACKUP_AGE)
+    if not ready.remedy:
+        _least(found, "free disk space", ready.free_bytes, IMAGE_ROOM * ready.image_bytes, "bytes")
+        _most(found, "a node's clock is off", ready.skew_seconds, MAX_SKEW)
+        _least(found, "a certificate's rest", ready.certificate_seconds, MIN_CERTIFICATE, "s")
     if ready.other_rollout:
         found.append(f"rollout {ready.other_rollout} is under way at its site")
     if ready.drain_problem:
         found.append(f"a drain would not finish: {ready.drain_problem}")
-    if not ready.previous_kept:
-        found.append("the version to go back to is not on the node any more")
     return tuple(found)
 
 

@@ -30,8 +30,12 @@ def bake_seconds(policy: Policy, wave: int) -> int:
     return policy.bake_seconds[min(wave, len(policy.bake_seconds) - 1)]
 
 
-def needs_approval(policy: Policy, wave: int) -> bool:
-    return policy.approval == "each-wave" or (policy.approval == "first-wave" and wave == 0)
+def needs_approval(policy: Policy, number: int, wave: Wave) -> bool:
+    return wave.gated or policy.approval == "each-wave" or (policy.approval == "first-wave" and number == 0)
+
+
+def approved(wave: Wave, clock: float) -> bool:
+    return bool(wave.approved_by) and clock >= wave.holds_from
 
 
 def progress(turn: Turn, standing: Standing) -> None:
@@ -66,7 +70,8 @@ def _start_wave(turn: Turn, standing: Standing) -> None:
     wave = standing.waves[standing.wave]
     if not turn.running or turn.frozen:
         return
-    if needs_approval(turn.policy, standing.wave) and not wave.approved_by:
+    if needs_approval(turn.policy, standing.wave, wave) and not approved(wave, turn.clock):
+        _ask(turn, standing, wave)
         return
     standing.waves[standing.wave] = replace(wave, started=True)
     turn.tell(
@@ -76,6 +81,16 @@ def _start_wave(turn: Turn, standing: Standing) -> None:
         wave=standing.wave + 1,
     )
     _fill(turn, standing, [standing.clusters[name] for name in wave.clusters])
+
+
+def _ask(turn: Turn, standing: Standing, wave: Wave) -> None:
+    """Told once: nobody should find in the morning that all night nothing but their word was missing."""
+    if wave.asked or wave.approved_by:
+        return
+    number = standing.wave + 1
+    standing.waves[standing.wave] = replace(wave, asked=True)
+    text = f"wave {number} waits for a person: cto rollout approve {turn.rollout} --wave {number} --reason …"
+    turn.tell("approval-wanted", turn.rollout, text, wave=number)
 
 
 def _fill(turn: Turn, standing: Standing, members: list[ClusterJob]) -> None:

@@ -37,7 +37,7 @@ ROUTES: dict[HopKind, tuple[str, ...]] = {
     ),
     HopKind.CONTROL_PLANE: ("snapshot", "patch", "verify", "soak"),
     HopKind.KUBELET: ("cordon", "drain", "patch", "verify", "uncordon", "soak"),
-    HopKind.BACK: ("cordon", "drain", "back", "verify", "uncordon", "soak"),
+    HopKind.BACK: ("snapshot", "cordon", "drain", "back", "verify", "uncordon", "soak"),
 }
 
 # Steps that may take a member or its node away: each needs a fresh yes of the guard.

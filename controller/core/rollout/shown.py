@@ -19,6 +19,13 @@ def shows(hop: Hop, view: NodeView, version: str) -> bool:
     return view.talos == version and same_system
 
 
+def returned(hop: Hop, view: NodeView, source: str) -> bool:
+    """Whether the node shows what it ran before the hop; if the version stays, the schematic tells."""
+    if source != hop.version:
+        return shows(hop, view, source)
+    return view.talos == source and view.schematic != hop.schematic
+
+
 def rebooted(hop: Hop, job: NodeJob, view: NodeView) -> bool:
     return hop.kind in _KUBERNETES or (view.boot_id not in ("", job.boot_id))
 
@@ -36,6 +43,7 @@ def seen(way: Way, job: NodeJob, view: NodeView, at: float) -> NodeJob:
         seen_clock=way.turn.clock,
         talos=view.talos or job.talos,
         kubernetes=view.kubelet or job.kubernetes,
+        schematic=view.schematic or job.schematic,
     )
     return _shown(way, job, view, gap=gap) if job.mode is Mode.POLLING else job
 
@@ -63,7 +71,7 @@ def _verify(way: Way, job: NodeJob, view: NodeView) -> NodeJob:
             return done(way, job)
         return replace(job, waits=view.problem or "it is not healthy yet")
     talos = way.hop.kind in (HopKind.TALOS, HopKind.TALOS_LEGACY)
-    if talos and view.talos == job.source:
+    if talos and returned(way.hop, view, job.source):
         why = f"it came back with {job.source} by itself"
         return fail(way, job, Stage.ROLLED_BACK, why)
     return replace(job, waits=f"it does not show {way.hop.version} yet")
@@ -80,6 +88,6 @@ def _soak(way: Way, job: NodeJob, view: NodeView, *, restart: bool) -> NodeJob:
 
 
 def _returned(way: Way, job: NodeJob, view: NodeView) -> NodeJob:
-    if shows(way.hop, view, job.source) and _well(view):
+    if returned(way.hop, view, job.source) and _well(view):
         return fail(way, job, Stage.ROLLED_BACK, job.reason)
     return replace(job, waits=view.problem or f"it is not healthy with {job.source} yet")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from controller.core.rollout.model import FINISHED, TERMINAL, ClusterJob, Phase, RolloutState, Stage, Status
-from controller.core.rollout.promotion import bake_seconds, needs_approval
+from controller.core.rollout.promotion import approved, bake_seconds, needs_approval
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,12 @@ def _through(cluster: ClusterJob) -> int:
     return sum(last and job.stage is Stage.COMMITTED for job in cluster.nodes.values())
 
 
+def unapproved(state: RolloutState, number: int) -> bool:
+    """Whether this wave waits for approval, or for one to count."""
+    wave = state.waves[number]
+    return needs_approval(state.policy, number, wave) and not approved(wave, state.clock)
+
+
 def _wave(state: RolloutState, number: int) -> WaveStatus:
     wave = state.waves[number]
     phases = [state.clusters[name].phase for name in wave.clusters]
@@ -62,7 +68,7 @@ def _wave(state: RolloutState, number: int) -> WaveStatus:
         how = "baking"
     elif wave.started:
         how = "running"
-    elif number == state.wave and needs_approval(state.policy, number) and not wave.approved_by:
+    elif number == state.wave and unapproved(state, number):
         how = "approval"
     else:
         how = "waiting"

@@ -24,38 +24,16 @@ Decision = tuple[RolloutState, tuple[Intent, ...], tuple[Event, ...]]
 
 def step(state: RolloutState, observations: Sequence[Observation], now: float, gates: Gates) -> Decision:
     """What follows from what was just seen, at this moment."""
-    told: list[Event] = []
-    for said in observations:
-        if isinstance(said, Command):
-            state, events = obey(state, said)
-            told += events
     clock, observed = clocks(state, now)
-    turn = Turn(
-        rollout=state.rollout,
-        policy=state.policy,
-        seed=state.seed,
-        now=now,
-        clock=clock,
-        observed=observed,
-        gates=gates,
-        remedy=state.remedy,
-        running=state.status is Status.RUNNING,
-        aborting=state.status is Status.ABORTED,
-        frozen=gates.frozen(),
-        failures=dict(state.failures),
-        events=told,
-    )
+    state, told = _obeyed(state, observations, clock)
+    turn = _turn(state, now, clock, observed, gates)
+    turn.events += told
     clusters = dict(state.clusters)
     if now < state.wall:
         _forget_order(clusters)
     next_due = _clusters(turn, state, clusters, observations)
     standing = Standing(state.status, state.why, state.wave, list(state.waves), clusters)
-    checked = state.checked_at
-    baking = state.waves[state.wave].baking if state.waves else False
-    if state.waves and (turn.dirty or baking or clock - checked >= WAVE_INTERVAL):
-        progress(turn, standing)
-        checked = clock
-        next_due = 0.0 if standing.wave != state.wave or not baking else next_due
+    checked, next_due = _waves(turn, state, standing, next_due)
     after = replace(
         state,
         status=standing.status,
@@ -70,6 +48,46 @@ def step(state: RolloutState, observations: Sequence[Observation], now: float, g
         failures=turn.failures,
     )
     return after, tuple(turn.intents), tuple(turn.events)
+
+
+def _obeyed(
+    state: RolloutState, observations: Sequence[Observation], clock: float
+) -> tuple[RolloutState, list[Event]]:
+    told: list[Event] = []
+    for said in observations:
+        if isinstance(said, Command):
+            state, events = obey(state, said, clock)
+            told += events
+    return state, told
+
+
+def _turn(state: RolloutState, now: float, clock: float, observed: float, gates: Gates) -> Turn:
+    return Turn(
+        rollout=state.rollout,
+        policy=state.policy,
+        seed=state.seed,
+        now=now,
+        clock=clock,
+        observed=observed,
+        gates=gates,
+        remedy=state.remedy,
+        running=state.status is Status.RUNNING,
+        aborting=state.status is Status.ABORTED,
+        stopped=state.status is Status.STOPPED,
+        frozen=gates.frozen(),
+        failures=dict(state.failures),
+    )
+
+
+def _waves(turn: Turn, state: RolloutState, standing: Standing, next_due: float) -> tuple[float, float]:
+    """A look at the waves, if it is time. Returns when the last look was, and when a cluster is due."""
+    if not state.waves:
+        return state.checked_at, next_due
+    baking = state.waves[state.wave].baking
+    if not (turn.dirty or baking or turn.clock - state.checked_at >= WAVE_INTERVAL):
+        return state.checked_at, next_due
+    progress(turn, standing)
+    return turn.clock, 0.0 if standing.wave != state.wave or not baking else next_due
 
 
 def _clusters(

@@ -23,6 +23,7 @@ class Turn:
     remedy: bool
     running: bool  # new nodes may be started as far as the rollout's own status goes
     aborting: bool
+    stopped: bool  # a wave's failure budget is used up
     frozen: str
     failures: dict[str, int]
     intents: list[Intent] = field(default_factory=list)

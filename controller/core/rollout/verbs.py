@@ -1,24 +1,34 @@
-"""What operators say: pause, resume, abort, cancel, approve. Each id counts once, with a reason. Pure.
+"""What operators say: pause, resume, abort, cancel, approve, withdraw. Each id counts once. Pure.
+
+Whoever started a rollout can't be the second person who approves. Alone they can, and it counts after ten
+minutes, in which it can be withdrawn; whether somebody is alone is for the caller to know.
 
 Freeze is not here: it holds for the whole fleet and is asked in every step (`Gates.frozen`).
 """
 
 from controller.core.rollout.evolve import replace
 from controller.core.rollout.messages import Command, Event, Verb
-from controller.core.rollout.model import FINISHED, Phase, RolloutState, Status
+from controller.core.rollout.model import FINISHED, Phase, RolloutState, Status, Wave
 
 REMEMBERED = 200  # command ids
+
+ALONE = 600.0  # seconds to think again, where there is nobody to ask
 
 Answer = tuple[RolloutState, tuple[Event, ...]]
 
 
-def obey(state: RolloutState, command: Command) -> Answer:
-    """The state after the command, and what to tell. A command that came twice changes nothing."""
+def obey(state: RolloutState, command: Command, clock: float) -> Answer:
+    """The state after the command, and what to tell. A command that came twice changes nothing. `clock`: the
+    rollout's own, now.
+    """
     if command.id in state.commands:
         return state, ()
     if not command.reason.strip() or not command.actor.strip():
         return _refuse(state, command, "an actor and a reason are needed")
-    after, events = _VERBS[command.verb](state, command)
+    if command.verb in (Verb.APPROVE, Verb.APPROVE_ALONE):
+        after, events = _approve(state, command, clock)
+    else:
+        after, events = _VERBS[command.verb](state, command)
     return replace(after, commands=(*after.commands, command.id)[-REMEMBERED:]), events
 
 
@@ -81,15 +91,38 @@ def _cancel(state: RolloutState, command: Command) -> Answer:
     return replace(state, clusters=clusters, checked_at=-1e9), _told(state, command, cluster.name)
 
 
-def _approve(state: RolloutState, command: Command) -> Answer:
-    if not 0 <= command.wave < len(state.waves):
+def _approve(state: RolloutState, command: Command, clock: float) -> Answer:
+    wave = _named(state, command)
+    if wave is None:
         return _refuse(state, command, f"there is no wave {command.wave + 1}")
-    wave = state.waves[command.wave]
-    if wave.approved_by:
+    alone = command.verb is Verb.APPROVE_ALONE
+    if not alone and command.actor == state.started_by:
+        return _refuse(state, command, f"{command.actor} started it, and can't be the second person")
+    if wave.approved_by and (alone or clock >= wave.holds_from):
         return state, ()
+    after = replace(wave, approved_by=command.actor, holds_from=clock + ALONE if alone else clock)
+    return _with_wave(state, command, after), _told(state, command)
+
+
+def _withdraw(state: RolloutState, command: Command) -> Answer:
+    wave = _named(state, command)
+    if wave is None or not wave.approved_by:
+        return _refuse(state, command, f"nobody approved a wave {command.wave + 1}")
+    if wave.started:
+        return _refuse(state, command, f"wave {command.wave + 1} was begun; pause the rollout, or abort it")
+    return _with_wave(state, command, replace(wave, approved_by="", holds_from=0.0, asked=False)), _told(
+        state, command
+    )
+
+
+def _named(state: RolloutState, command: Command) -> Wave | None:
+    return state.waves[command.wave] if 0 <= command.wave < len(state.waves) else None
+
+
+def _with_wave(state: RolloutState, command: Command, wave: Wave) -> RolloutState:
     waves = list(state.waves)
-    waves[command.wave] = replace(wave, approved_by=command.actor)
-    return replace(state, waves=tuple(waves), checked_at=-1e9), _told(state, command)
+    waves[command.wave] = wave
+    return replace(state, waves=tuple(waves), checked_at=-1e9)
 
 
 _VERBS = {
@@ -97,5 +130,5 @@ _VERBS = {
     Verb.RESUME: _resume,
     Verb.ABORT: _abort,
     Verb.CANCEL: _cancel,
-    Verb.APPROVE: _approve,
+    Verb.WITHDRAW: _withdraw,
 }

@@ -6,35 +6,17 @@ and Kubernetes' version skew policy.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from controller.core.rollout.model import Hop, HopKind, Target
+from controller.core.rollout.stops import Origins, way
 from inventory.errors import RefusedError
 from inventory.versions import KUBERNETES_OF_TALOS, kubernetes_range, kubernetes_supported, minor
 
 FIRST_LIFECYCLE = 13  # Talos minor from which on a node serves LifecycleService
 KUBELET_BEHIND = 3  # minors that a kubelet may be older than the oldest API server
 COMPONENT_BEHIND = 1  # controller manager and scheduler; API servers among each other
-
-
-def key(version: str) -> tuple[int, ...]:
-    """For comparing: a pre-release comes before its release."""
-    core, _, pre = version.partition("-")
-    numbers = tuple(int(part) for part in core.split("."))
-    return (*numbers, 0, *(int(p) for p in pre.split(".") if p.isdigit())) if pre else (*numbers, 1)
-
-
-def newer(one: str, other: str) -> bool:
-    return key(one) > key(other)
-
-
-def latest(releases: Sequence[str]) -> Mapping[int, str]:
-    """Newest known patch of each minor."""
-    found: dict[int, str] = {}
-    for version in sorted(releases, key=key):
-        found[minor(version)] = version
-    return found
 
 
 def path(
@@ -44,14 +26,17 @@ def path(
     *,
     talos_releases: Sequence[str] = (),
     kubernetes_releases: Sequence[str] = (),
+    talos_from: Origins | None = None,
+    kubernetes_from: Origins | None = None,
     schematic: str = "",
 ) -> tuple[Hop, ...]:
     """All hops of one cluster, each pair on the way supported. Empty = it is there already.
 
     The shortest way; where the order is free, Talos goes first.
     """
-    stops = _stops("Talos", talos, target.talos or talos, talos_releases)
-    others = _stops("Kubernetes", kubernetes, target.kubernetes or kubernetes, kubernetes_releases)
+    stops = way("Talos", talos, target.talos or talos, talos_releases, talos_from or {})
+    wanted = target.kubernetes or kubernetes
+    others = way("Kubernetes", kubernetes, wanted, kubernetes_releases, kubernetes_from or {})
     pairs = _walk(stops, others)
     hops: list[Hop] = []
     for before, after in pairwise(pairs):
@@ -62,25 +47,6 @@ def path(
     ):
         hops.insert(0, Hop(_route(talos), talos, talos, target.schematic))
     return tuple(hops)
-
-
-def _stops(what: str, have: str, want: str, releases: Sequence[str]) -> tuple[str, ...]:
-    """Versions to go through, the first being the present one."""
-    if newer(have, want):
-        raise RefusedError(
-            f"{what} {have} does not go back to {want} by an upgrade",
-            fix="cto rollout rollback takes nodes back to what they ran before",
-        )
-    known = latest(releases)
-    found = [have]
-    for number in range(minor(have) + 1, minor(want)):
-        if number not in known:
-            raise RefusedError(
-                f"from {what} {have} to {want} every minor is a stop, and no release of 1.{number} is known",
-                fix=f"cto update stage {what.lower()} 1.{number}, or import a bundle that has it",
-            )
-        found.append(known[number])
-    return (*found, want) if want != have else tuple(found)
 
 
 def _walk(talos: Sequence[str], kubernetes: Sequence[str]) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """Order and sizes of waves, decided once when a rollout is made. Pure; integers only."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 
@@ -39,14 +39,35 @@ def sizes(clusters: int, percents: Sequence[int]) -> tuple[int, ...]:
     return tuple(found)
 
 
-def split(names: Sequence[str], percents: Sequence[int]) -> tuple[tuple[str, ...], ...]:
+def counted(units: int, counts: Sequence[int]) -> tuple[int, ...]:
+    """The same from numbers: each wave has so many, the last one the rest."""
+    found: list[int] = []
+    for number in counts:
+        found.append(min(number, units - sum(found)))
+    return tuple(size for size in (*found, units - sum(found)) if size)
+
+
+def split(
+    names: Sequence[str],
+    percents: Sequence[int],
+    *,
+    counts: Sequence[int] = (),
+    together: Mapping[str, str] = {},
+) -> tuple[tuple[str, ...], ...]:
+    """Waves of names in their order. `counts` instead of `percents`, where there are any; `together`: name →
+    the site that no wave parts, which is then what is counted.
+    """
+    units: dict[str, list[str]] = {}
+    for name in names:
+        units.setdefault(together.get(name, name), []).append(name)
+    members = list(units.values())
     waves, start = [], 0
-    for size in sizes(len(names), percents):
-        waves.append(tuple(names[start : start + size]))
+    for size in counted(len(members), counts) if counts else sizes(len(members), percents):
+        waves.append(tuple(name for unit in members[start : start + size] for name in unit))
         start += size
     return tuple(waves)
 
 
 def first_wave_limit(clusters: int) -> int:
-    """More than this in the first wave takes a second person."""
+    """More than this in the first wave takes a second person, who approves it."""
     return max(1, clusters * 5 // 100)

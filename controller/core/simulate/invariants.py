@@ -6,10 +6,12 @@ Nothing here asks the rollout core: waves, budgets and bakes are counted again f
 from collections import defaultdict
 from fractions import Fraction
 
-from controller.core.rollout.messages import Act, Event
+from controller.core.rollout.messages import Act, ClusterSeen, Event
 from controller.core.rollout.model import HopKind, RolloutState, Stage, Status
+from controller.core.rollout.stops import newer
+from controller.core.simulate.machine import Machine
 from controller.core.simulate.scenario import Ill, Scenario
-from controller.core.simulate.world import Machine, World
+from controller.core.simulate.world import World
 from inventory.errors import InvariantError
 
 IN_TRANSIT = 30.0  # seconds that a decision may be old when its effect begins
@@ -37,6 +39,14 @@ class Checker:
         self.wave_of = {name: i for i, names in enumerate(self.waves) for name in names}
         self.site = {c.name: c.site for c in scenario.clusters}
         self.remedy = first.remedy
+        self.cordoned = {
+            name for name, machine in world.machines.items() if machine.cordoned
+        }  # before it began
+        self.versions = {name: machine.booted for name, machine in world.machines.items()}
+        self.approved: dict[int, float] = {}  # wave → when somebody said so first
+        self.halted = 1e18  # since when nothing may be begun: a pause, an abort, a stop
+        if self.remedy and len(self.waves[0]) != 1:
+            self.break_("waves", f"a rollback begins with {len(self.waves[0])} clusters")
         self.keys: set[str] = set()
         self.episodes: dict[tuple[str, str], float] = {}
         self.sent: dict[tuple[str, ...], tuple[float, float]] = {}
@@ -44,6 +54,7 @@ class Checker:
         self.failed: dict[str, float] = {}
         self.ended: dict[str, str] = {}  # node → its last end
         self.observed = 0.0  # seconds for which the controller really ran
+        self.shown_ill: dict[str, tuple[float, float]] = {}  # node → first, last such read
         self.under_way: dict[str, str] = {}  # node → cluster, from its first act to its end
 
     def break_(self, invariant: str, what: str) -> None:
@@ -54,8 +65,8 @@ class Checker:
         if act.key in self.keys:
             self.break_("I8", f"{act.key} is done a second time")
         self.keys.add(act.key)
-        if act.step == "stage":
-            return
+        if act.step in ("stage", "uncordon"):
+            return  # neither begins a node
         machine = self.world.machines[act.node]
         episode = (act.node, f"{act.hop.kind}{act.hop.version}")
         if episode not in self.episodes:
@@ -77,7 +88,10 @@ class Checker:
             self.break_("I4", f"{act.node} is begun while the fleet is frozen")
         if all(self.scenario.holder(act.cluster, t) for t in moments):
             self.break_("lease", f"{act.node} is begun while another controller holds the cluster's lease")
+        if self.halted < self.world.time - IN_TRANSIT:
+            self.break_("pause", f"{act.node} is begun although nothing may be since {self.halted:.0f} s")
         wave = self.wave_of[act.cluster]
+        self._approved(wave, act)
         for number in range(wave + 1):
             if self.over_budget(number, before=self.world.time - IN_TRANSIT):
                 self.break_("budget", f"{act.node} is begun although wave {number + 1} failed too often")
@@ -85,6 +99,19 @@ class Checker:
             self._baked(wave - 1)
         elif wave:
             self.break_("waves", f"{act.node} of wave {wave + 1} is begun before the one before is finished")
+
+    def _approved(self, wave: int, act: Act) -> None:
+        """A large first wave is for two persons, too; one who is alone has ten minutes to think again."""
+        gate = "none" if self.remedy else self.scenario.policy.approval
+        total = len(self.wave_of)
+        large = wave == 0 and len(self.waves[0]) > 1 and len(self.waves[0]) * 20 > total and not self.remedy
+        if not (large or gate == "each-wave" or (gate == "first-wave" and wave == 0)):
+            return
+        since = self.approved.get(wave)
+        if since is None:
+            self.break_("approval", f"{act.node} of wave {wave + 1} is begun, which nobody approved")
+        elif self.scenario.alone and self.world.time < since + 570 - 61 * len(self.scenario.faults.jumps):
+            self.break_("approval", f"{act.node} of wave {wave + 1} is begun, which one person just approved")
 
     def _baked(self, wave: int) -> None:
         policy = self.scenario.policy
@@ -94,15 +121,12 @@ class Checker:
         slack = 60.0 * len(self.scenario.faults.jumps) + 2.0
         if seen + slack < need:
             self.break_("bake", f"wave {wave + 1} was observed for {seen:.0f} of {need} s")
+        late = self.scenario.policy.timing.late_failure + slack + IN_TRANSIT
         for name in self.waves[wave]:
             for machine in self.world.members[name]:
+                first, last = self.shown_ill.get(machine.name, (0.0, 0.0))
                 sick = self.world.sick_for(machine)
-                known_ill = (
-                    name in self.failed
-                    or machine.ill in _LIARS
-                    or self.ended.get(machine.name) == "cancelled"
-                )
-                if sick > 300 and not known_ill and need > 300:
+                if sick > last - first > late and name not in self.failed:
                     self.break_("bake", f"{machine.name} of wave {wave + 1} is ill for {sick:.0f} s")
 
     def over_budget(self, wave: int, *, before: float) -> bool:
@@ -148,12 +172,26 @@ class Checker:
         if len(planes) == 1 and not self.scenario.policy.accept_downtime:
             self.break_("quorum", f"{act.step} of the only control plane {act.node}, which nobody accepted")
 
+    def shown(self, seen: ClusterSeen) -> None:
+        """A read that arrived and was decided upon. What nobody could see can't be held against anybody."""
+        for view in seen.nodes:
+            if view.reachable and view.ready and view.healthy:
+                self.shown_ill.pop(view.name, None)
+            else:
+                self.shown_ill[view.name] = (
+                    self.shown_ill.get(view.name, (self.observed, 0.0))[0],
+                    self.observed,
+                )
+
     def told(self, event: Event) -> None:
+        if event.kind in ("pause", "paused", "abort", "stopped"):
+            self.halted = min(self.halted, self.world.time)
+        elif event.kind == "resume":
+            self.halted = 1e18
         if event.kind in ("cluster-done", "cluster-failed", "cluster-cancelled"):
             self.finished.setdefault(event.subject, self.observed)
             if event.kind == "cluster-failed":
                 self.failed.setdefault(event.subject, self.world.time)
-                self.finished[event.subject] = self.finished[event.subject]
         if event.kind.startswith("node-") and event.subject in self.world.machines:
             self._node(event.kind.removeprefix("node-"), event)
         if event.kind == "stopped" and not any(
@@ -172,7 +210,7 @@ class Checker:
         have = (machine.booted, machine.kubelet, machine.apiserver)
         if end == Stage.COMMITTED and version not in have and not liar:
             self.break_("truth", f"{machine.name} is called done with {version} and runs {have}")
-        if end == Stage.ROLLED_BACK and machine.booted == version and not liar:
+        if end == Stage.ROLLED_BACK and machine.booted == version and not liar and not machine.as_it_was:
             self.break_("truth", f"{machine.name} is called rolled back and runs {version}")
         if end == Stage.NEEDS_HANDS and not event.text:
             self.break_("I7", f"{machine.name} needs hands, and nobody says why")
@@ -187,6 +225,9 @@ class Checker:
                 ends[job.stage].append(job.name)
                 machine = self.world.machines[job.name]
                 hands = job.stage is Stage.NEEDS_HANDS or self.ended.get(job.name) == "needs-hands"
+                hands = hands or job.name in self.cordoned
+                if self.remedy and newer(machine.booted, self.versions[job.name]):
+                    self.break_("back", f"{job.name} went forward to {machine.booted} in a rollback")
                 if machine.cordoned and not machine.by_human and not hands:
                     self.break_("cordon", f"{job.name} ({job.stage}) is left cordoned")
                 if machine.by_human and not machine.cordoned:

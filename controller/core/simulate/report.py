@@ -1,11 +1,13 @@
 """What a simulated rollout starts from and what it leaves behind. Values, and no simulation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.core.rollout.messages import Event
 from controller.core.rollout.model import RolloutState
 from controller.core.rollout.planning import create
 from controller.core.simulate.scenario import Scenario
+
+OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Report:
     kills: int
     seconds: float  # of the simulated world
     acts: int
+    backs: tuple[RolloutState, ...] = ()  # rollbacks that followed, in their order
 
 
 def plan(scenario: Scenario) -> RolloutState:
@@ -36,6 +39,5 @@ def plan(scenario: Scenario) -> RolloutState:
         scenario.clusters,
         releases=scenario.releases,
         seed=str(scenario.seed),
-        second_person="somebody",
     )
-    return planned.state
+    return replace(planned.state, started_by=OPERATOR if scenario.alone else "somebody else")

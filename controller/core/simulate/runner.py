@@ -1,257 +1,41 @@
-"""Runs one rollout in a simulated world: delivers, loses, delays, kills. Decides nothing itself."""
+"""Rollouts in a simulated world, with the people who order them: pauses, approvals, aborts, rollbacks."""
 
 import heapq
-from collections.abc import Callable
-from random import Random
 
-from controller.core.rollout.codec import dump, load
-from controller.core.rollout.messages import (
-    Act,
-    Admission,
-    Command,
-    Intent,
-    LookAtCluster,
-    LookAtNode,
-    NodeSeen,
-    Observation,
-    Outcome,
-    Preflight,
-    Preflighted,
-    Probe,
-    Probed,
-    Restarted,
-    Result,
-    Verb,
-)
+from controller.core.rollout.messages import Command, Verb
 from controller.core.rollout.model import RolloutState, Status
 from controller.core.rollout.promotion import needs_approval
-from controller.core.rollout.step import next_wake, settled, step
+from controller.core.rollout.rollback import rollback_of
+from controller.core.rollout.step import settled
+from controller.core.simulate.controller import Controller
 from controller.core.simulate.invariants import Checker
-from controller.core.simulate.report import Line, Report, plan
-from controller.core.simulate.scenario import Scenario
-from controller.core.simulate.world import World
-from inventory.errors import InvariantError
+from controller.core.simulate.report import OPERATOR, Report
+from inventory.errors import RefusedError
 
 OPERATOR_ROUND = 600.0
-BATCH = 0.5
 
 
-class Died(Exception):
-    """The controller died at this point of the step."""
-
-
-class Runner:
-    """One world, one controller. `run` returns when nothing more happens."""
-
-    def __init__(
-        self,
-        scenario: Scenario,
-        *,
-        state: RolloutState | None = None,
-        trace: Callable[[str], None] | None = None,
-    ) -> None:
-        self.scenario, self.trace = scenario, trace
-        self.random = Random(f"{scenario.seed}/run")  # noqa: S311 - a simulation
-        self.heap: list[tuple[float, int, Callable[[], None]]] = []
-        self.count = 0
-        randomness = Random(f"{scenario.seed}/world")  # noqa: S311 - a simulation
-        self.world = World(scenario, randomness, self.later)
-        self.state = state or plan(scenario)
-        self.stored = self.state
-        self.checker = Checker(scenario, self.world, self.state)
-        self.life = 0  # of the controller
-        self.up = True
-        self.last_step = 0.0
-        self.wake = -1.0
-        self.steps = self.kills = self.acts = 0
-        self.lines: list[Line] = []
-        self.said = 0
-        self.inbox: list[Observation] = []
-
-    # Time.
-
-    def later(self, seconds: float, what: Callable[[], None]) -> None:
-        self.count += 1
-        heapq.heappush(self.heap, (self.world.time + seconds, self.count, what))
-
-    def wall(self, at: float) -> float:
-        return self.scenario.start + at + sum(s for when, s in self.scenario.faults.jumps if when <= at)
-
-    def chance(self, probability: float) -> bool:
-        return self.world.time < self.scenario.faults.until and self.random.random() < probability
-
-    def latency(self) -> float:
-        return min(8.0, self.random.expovariate(1 / self.scenario.faults.latency))
-
-    # The gates, in true time: whether the clock can be trusted is somebody else's question.
-
-    def frozen(self) -> str:
-        return "frozen by an operator" if self.scenario.openings.is_frozen(self.world.time) else ""
-
-    def admits(self, site: str, now: float, seconds: float) -> Admission:
-        left = self.scenario.openings.left(site, self.world.time)
-        if left >= seconds:
-            return Admission(ok=True, until=now + left)
-        return Admission(ok=False, reason="closed" if not left else "closes too soon")
-
-    # The controller.
-
-    def step(self, *observations: Observation) -> None:
-        if not self.up:
-            return
-        self.steps += 1
-        passed, self.last_step = self.world.time - self.last_step, self.world.time
-        self.checker.observed += passed if passed <= 60 else 0.0
-        try:
-            self._step(observations)
-        except Died:
-            self._die()
-            return
-        if self.world.time + next_wake(self.state) < self.wake or self.wake <= self.world.time:
-            self._tick()
-
-    def _step(self, observations: tuple[Observation, ...]) -> None:
-        killed = self._killed()
-        state, intents, events = step(self.state, observations, self.wall(self.world.time), self)
-        if killed == 0:
-            raise Died
-        self.state = self.stored = state
-        for event in events:
-            if self.trace:
-                self.trace(f"{self.world.time:10.1f}  {event.kind:16} {event.subject}: {event.text}")
-            self.lines.append(Line(self.world.time, event))
-            self.checker.told(event)
-        reach = self.random.randint(0, len(intents)) if killed == 2 else len(intents)
-        for intent in () if killed == 1 else intents[:reach]:
-            self.perform(intent)
-        if killed is not None:
-            raise Died
-
-    def _killed(self) -> int | None:
-        """The point at which the controller dies in this step: not stored, stored, or amid its intents."""
-        if self.scenario.faults.kill_at is not None:
-            number, point = self.scenario.faults.kill_at
-            return point if self.steps == number else None
-        return self.random.randrange(3) if self.chance(self.scenario.faults.kill) else None
-
-    def _die(self) -> None:
-        self.kills += 1
-        self.life += 1
-        self.up, self.wake, self.inbox = False, -1.0, []
-        down = self.scenario.faults.down or (5.0,)
-        self.later(down[self.kills % len(down)], self._restart)
-
-    def _restart(self) -> None:
-        text = dump(self.stored)
-        self.state = load(text)
-        if self.state != self.stored or dump(self.state) != text:
-            raise InvariantError(
-                f"seed {self.scenario.seed}: the state is not what was stored",
-                fix="compare dump() and load()",
-            )
-        self.up = True
-        if self.trace:
-            self.trace(f"{self.world.time:10.1f}  controller starts again")
-        self.step(Restarted())
-
-    def _tick(self) -> None:
-        wait = max(0.01, next_wake(self.state))
-        due = self.wake = self.world.time + wait
-        life = self.life
-
-        def tick() -> None:
-            if self.life == life and self.wake == due:
-                self.step()
-
-        self.later(wait, tick)
-
-    def hear(self, observation: Observation, seconds: float) -> None:
-        """Arrives later, perhaps twice, unless the controller that asked is dead."""
-        life = self.life
-
-        def arrive() -> None:
-            if self.life == life:
-                self._receive(observation)
-
-        self.later(seconds, arrive)
-        if self.chance(self.scenario.faults.duplicate):
-            self.later(seconds + self.random.uniform(0, 60), arrive)
-
-    def _receive(self, observation: Observation) -> None:
-        """What arrives within the same half second is decided on together, as a real caller does."""
-        self.inbox.append(observation)
-        if len(self.inbox) == 1:
-            life = self.life
-
-            def open_inbox() -> None:
-                if self.life == life:
-                    found, self.inbox = self.inbox, []
-                    self.step(*found)
-
-            self.later((self.world.time // BATCH + 1) * BATCH - self.world.time, open_inbox)
-
-    def perform(self, intent: Intent) -> None:
-        if isinstance(intent, Act):
-            self.acts += 1
-            self._act(intent)
-            return
-        if self.chance(self.scenario.faults.lost_read):
-            return
-        asked = self.latency() / 2
-
-        def read() -> None:
-            self.hear(self._read(intent), self.latency() / 2)
-
-        self.later(asked, read)
-
-    def _read(self, intent: Probe | LookAtNode | LookAtCluster | Preflight) -> Observation:
-        at = self.wall(self.world.time)
-        if isinstance(intent, LookAtNode):
-            return NodeSeen(intent.cluster, at, self.world.view(intent.node))
-        if isinstance(intent, LookAtCluster):
-            return self.world.sight(intent.cluster, at)
-        if isinstance(intent, Preflight):
-            return Preflighted(intent.cluster, at)
-        act = Act(intent.key, intent.cluster, intent.node, intent.hop, intent.step, 0, 0.0)
-        return Probed(intent.cluster, intent.node, intent.key, self.world.probe(act))
-
-    def _act(self, act: Act) -> None:
-        faults = self.scenario.faults
-
-        def answer(result: Result, seconds: float) -> None:
-            if not self.chance(faults.lost_reply):
-                self.hear(Outcome(act.cluster, act.node, act.key, result), seconds + self.latency())
-
-        def arrive() -> None:
-            self.checker.acting(act)
-            if self.trace:
-                self.trace(f"{self.world.time:10.1f}    {act.key}")
-            took, result = self.world.do(act)
-            answer(result, took)
-
-        if self.chance(faults.not_sent):
-            answer(Result.NOT_SENT, 1.0)
-        elif self.chance(faults.lost_request):
-            answer(Result.INDETERMINATE, self.random.uniform(5, 60))
-        else:
-            self.later(self.latency(), arrive)
-
-    # People.
+class Runner(Controller):
+    """`run` returns when nothing more happens."""
 
     def command(self, verb: Verb, **more: str | int) -> None:
         self.said += 1
-        life = self.life
         # An operator's command is typed again if the controller was down.
-        wanted = Command(f"op-{self.said}", verb, "op", "as the scenario says", **more)  # type: ignore[arg-type]
+        wanted = Command(f"op-{self.said}", verb, OPERATOR, "as the scenario says", **more)  # type: ignore[arg-type]
+        rollout = self.state.rollout
 
         def say() -> None:
+            if self.state.rollout != rollout:
+                return
             if self.up:
+                if wanted.verb in (Verb.APPROVE, Verb.APPROVE_ALONE):
+                    self.checker.approved.setdefault(wanted.wave, self.world.time)
                 self.step(wanted)
             else:
                 self.later(30.0, say)
 
         if self.trace:
-            self.trace(f"{self.world.time:10.1f}  operator: {verb} (life {life})")
+            self.trace(f"{self.world.time:10.1f}  operator: {verb}")
         self.later(0.0, say)
 
     def _operator(self) -> None:
@@ -259,28 +43,68 @@ class Runner:
         wave = state.waves[state.wave] if state.waves else None
         if state.status is Status.PAUSED:
             self.command(Verb.RESUME)
-        elif wave and not wave.approved_by and needs_approval(state.policy, state.wave):
-            self.command(Verb.APPROVE, wave=state.wave)
+        elif wave and not wave.approved_by and needs_approval(state.policy, state.wave, wave):
+            verb = Verb.APPROVE_ALONE if self.scenario.alone else Verb.APPROVE
+            self.command(verb, wave=state.wave)
         self.later(OPERATOR_ROUND, self._operator)
 
     # The whole.
 
     def run(self, *, limit: float = 10 * 86400.0) -> Report:
-        self.step()
         if self.scenario.operator:
             self.later(OPERATOR_ROUND, self._operator)
-        for at in self.scenario.pauses:
-            self.later(at, lambda: self.command(Verb.PAUSE))
         if self.scenario.abort_at:
             self.later(self.scenario.abort_at, lambda: self.command(Verb.ABORT))
         for when, _ in self.scenario.faults.jumps:
             self.later(when, self.step)
-        over = False
-        while self.heap and self.world.time < limit and not over:
+        self._drive(limit)
+        first = self.state
+        backs = tuple(self._take_back(first, number, limit) for number in range(len(self.scenario.backs)))
+        return Report(
+            self.scenario,
+            first,
+            tuple(self.lines),
+            self.steps,
+            self.kills,
+            self.world.time,
+            self.acts,
+            tuple(back for back in backs if back is not None),
+        )
+
+    def _drive(self, limit: float) -> None:
+        """The present rollout to its end."""
+        self.step()
+        for at in self.scenario.pauses:
+            self.later(at, lambda: self.command(Verb.PAUSE))
+        until, over = self.world.time + limit, False
+        while self.heap and self.world.time < until and not over:
             self.world.time, _, what = heapq.heappop(self.heap)
             what()
             over = self.up and settled(self.state) and self.state.status is not Status.PAUSED
         self.checker.closing(self.state, settled=over)
-        return Report(
-            self.scenario, self.state, tuple(self.lines), self.steps, self.kills, self.world.time, self.acts
-        )
+
+    def _take_back(self, first: RolloutState, number: int, limit: float) -> RolloutState | None:
+        """Somebody rolls the first rollout back; the second time, too, that is what they name."""
+        self.life += 1  # nothing of the rollout before is heard any more
+        self._pass(self.scenario.backs[number])
+        at = self.wall(self.world.time)
+        seen = {name: self.world.sight(name, at) for name in first.clusters}
+        try:
+            state = rollback_of(first, f"{first.rollout}-back{number}", seen)
+        except RefusedError:
+            return None
+        if self.trace:
+            self.trace(f"{self.world.time:10.1f}  operator: rollback {number + 1}")
+        self.state = self.stored = state
+        self.checker = Checker(self.scenario, self.world, state)
+        self.wake, self.inbox, self.up = -1.0, [], True
+        self.last_step = self.world.time
+        self._drive(limit)
+        return self.state
+
+    def _pass(self, seconds: float) -> None:
+        until = self.world.time + seconds
+        self.later(seconds, lambda: None)
+        while self.world.time < until:
+            self.world.time, _, what = heapq.heappop(self.heap)
+            what()

@@ -1,7 +1,7 @@
 """What is simulated: a fleet and its faults, drawn from a seed. Simulates nothing itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
 from typing import Any
@@ -54,13 +54,16 @@ class Openings:
     length: float = 86400.0
     offsets: Mapping[str, float] = field(default_factory=dict)
     frozen: tuple[tuple[float, float], ...] = ()
+    overrides: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)  # site → spans
 
     def left(self, site: str, at: float) -> float:
         """Seconds until the window closes; 0 = closed."""
         if self.length >= self.period:
             return self.period
         passed = (at - self.offsets.get(site, 0.0)) % self.period
-        return max(0.0, self.length - passed)
+        spans = self.overrides.get(site, ())
+        by_hand = max((end - at for start, end in spans if start <= at < end), default=0.0)
+        return max(0.0, self.length - passed, by_hand)
 
     def is_frozen(self, at: float) -> bool:
         return any(start <= at < end for start, end in self.frozen)
@@ -76,9 +79,11 @@ class Scenario:
     faults: Faults
     openings: Openings = field(default_factory=Openings)
     operator: bool = True  # somebody resumes what paused, approves, sometimes aborts
+    alone: bool = False  # it is that person who started it, and there is nobody else
     abort_at: float = 0.0
     human_cordons: tuple[str, ...] = ()
     pauses: tuple[float, ...] = ()  # when somebody pauses; the operator resumes some minutes later
+    backs: tuple[float, ...] = ()  # seconds after its end that the rollout is rolled back, once and again
     leases: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)  # held by another
     start: float = 1_780_000_000.0  # wall clock
 
@@ -92,6 +97,7 @@ class Scenario:
         return sum(len(cluster.nodes) for cluster in self.clusters)
 
 
+PATCH = "1.33.9"  # of the Kubernetes that all fleets start with
 RELEASES = Releases(("1.11.6", "1.12.11", "1.13.9"), ("1.33.6", "1.34.1", "1.35.4"))
 QUICK = Timing(
     stage=900,
@@ -116,7 +122,7 @@ def draw(seed: int, *, max_nodes: int = 500) -> Scenario:
     faults = _faults(random, names)
     sites = sorted({cluster.site for cluster in clusters})
     policy = _policy(random, len(clusters))
-    return Scenario(
+    scenario = Scenario(
         seed=seed,
         target=random.choice(
             [
@@ -137,6 +143,38 @@ def draw(seed: int, *, max_nodes: int = 500) -> Scenario:
         human_cordons=tuple(random.sample(names, 1)) if random.random() < 0.1 else (),
         **_people(seed, [cluster.name for cluster in clusters]),
     )
+    return _other_schematic(_returns(_opened_by_hand(scenario, sites)))
+
+
+def _opened_by_hand(scenario: Scenario, sites: list[str]) -> Scenario:
+    """Emergency overrides; by chances of their own: fleets stay what they were."""
+    random = Random(f"{scenario.seed}/overrides")  # noqa: S311 - a simulation
+    openings = scenario.openings
+    if openings.length >= openings.period or random.random() < 0.6:
+        return scenario
+    overrides = {}
+    for site in random.sample(sites, max(1, len(sites) // 3)):
+        start = random.uniform(0, 12000)
+        overrides[site] = ((start, start + random.uniform(1500, 14400)),)
+    return replace(scenario, openings=replace(openings, overrides=overrides))
+
+
+def _other_schematic(scenario: Scenario) -> Scenario:
+    """Some get other extensions, and keep their version."""
+    random = Random(f"{scenario.seed}/schematic")  # noqa: S311 - a simulation
+    return replace(scenario, target=Target(schematic="new")) if random.random() < 0.05 else scenario
+
+
+def _returns(scenario: Scenario) -> Scenario:
+    """Rollbacks, and half of them once more. Some are of a Kubernetes patch, which is all that goes back."""
+    random = Random(f"{scenario.seed}/backs")  # noqa: S311 - a simulation
+    if random.random() < 0.7:
+        return scenario
+    backs = tuple(random.uniform(30, 7200) for _ in range(random.choice([1, 2])))
+    target = Target(kubernetes=PATCH) if random.random() < 0.25 else scenario.target
+    releases = replace(RELEASES, kubernetes=(PATCH, *RELEASES.kubernetes[1:]))
+    faults = replace(scenario.faults, until=scenario.faults.until + 6 * 3600.0)
+    return replace(scenario, backs=backs, target=target, releases=releases, faults=faults)
 
 
 def _people(seed: int, clusters: list[str]) -> dict[str, Any]:
@@ -148,7 +186,8 @@ def _people(seed: int, clusters: list[str]) -> dict[str, Any]:
     for name in held:
         start = random.uniform(0, 6000)
         leases[name] = ((start, start + random.uniform(60, 2400)),)
-    return {"pauses": pauses, "leases": leases}
+    alone = Random(f"{seed}/alone").random() < 0.3  # noqa: S311 - a simulation
+    return {"pauses": pauses, "leases": leases, "alone": alone}
 
 
 def _policy(random: Random, clusters: int) -> Policy:

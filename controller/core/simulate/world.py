@@ -1,47 +1,19 @@
 """The simulated machines: what is really so, whatever anybody says. Knows no controller and judges nothing.
 
-A node has two boot slots, a boot count, a cordon, and an illness that shows with a new version. Effects of
-acts are planned as (time, function) on the heap of whoever runs the world.
+Effects of acts are planned as (time, function) on the heap of whoever runs the world.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from random import Random
 
 from controller.core.quorum import MemberRead
 from controller.core.rollout.messages import Act, ClusterSeen, NodeView, Result, Verdict
 from controller.core.rollout.model import HopKind
+from controller.core.simulate.machine import Machine
 from controller.core.simulate.scenario import Ill, Scenario
 
 Later = Callable[[float, Callable[[], None]], None]
 _KUBERNETES = (HopKind.CONTROL_PLANE, HopKind.KUBELET)
-
-
-@dataclass(slots=True)
-class Machine:
-    name: str
-    cluster: str
-    control_plane: bool
-    booted: str
-    other: str  # version in the slot that is not running
-    kubelet: str
-    apiserver: str
-    schematic: str
-    default: str = ""  # version that starts next
-    default_schematic: str = ""
-    original: tuple[str, str, str] = ("", "", "")
-    boots: int = 1
-    up: bool = True
-    up_since: float = -1e9
-    down_since: float = -1e9
-    settles: float = 15.0  # seconds after a boot until it is healthy
-    cordoned: bool = False
-    by_human: bool = False
-    drained: bool = False
-    staged: set[str] = field(default_factory=set)
-    ill: Ill | None = None
-    dead: bool = False  # never comes back
-    by_us: bool = False  # down or restarting because of an act
 
 
 class World:
@@ -69,7 +41,7 @@ class World:
                     ill=scenario.faults.ill.get(node.name),
                     settles=random.uniform(3, 30),
                 )
-                machine.original = (machine.booted, machine.kubelet, machine.apiserver)
+                machine.original = machine.systems
                 machine.cordoned = machine.by_human = node.name in scenario.human_cordons
                 self.machines[node.name] = machine
                 self.members[cluster.name].append(machine)
@@ -89,7 +61,7 @@ class World:
         """Whether it works, its etcd member included."""
         if not self.alive(m) or self.time - m.up_since < m.settles:
             return False
-        if (m.booted, m.kubelet, m.apiserver) == m.original:
+        if m.as_it_was:
             return True
         if m.ill is Ill.COMES_BACK_BAD or m.ill is Ill.LIES_ABOUT_HEALTH:
             return False
@@ -176,7 +148,8 @@ class World:
         if act.step == "patch":
             have = m.kubelet if act.hop.kind is HopKind.KUBELET else m.apiserver
             return Verdict.DONE if have == act.hop.version else Verdict.NOT_DONE
-        return Verdict.DONE if m.default == act.hop.version else Verdict.NOT_DONE
+        done = m.default == act.hop.version and act.hop.schematic in ("", m.default_schematic)
+        return Verdict.DONE if done else Verdict.NOT_DONE
 
     # What is done. Each returns (seconds until the reply, result).
 
@@ -235,7 +208,7 @@ class World:
 
         def installed() -> None:
             if self.alive(m):
-                m.other = m.default = act.hop.version
+                m.other = m.default = act.hop.version  # other: with its schematic when it starts
                 m.default_schematic = act.hop.schematic or m.schematic
                 if m.ill is Ill.RESTARTS_BY_ITSELF:
                     self._boot(m, self.random.uniform(1, 60), mine=True)
@@ -256,10 +229,10 @@ class World:
     def _back(self, m: Machine, act: Act) -> tuple[float, Result]:
         if act.hop.kind in _KUBERNETES:
             return self._patch(m, act, act.hop.source)
-        wanted = act.hop.version if act.hop.kind is HopKind.BACK else act.hop.source
-        if m.other != wanted:
-            return 1.0, Result.FAILED
+        if not m.other:
+            return 1.0, Result.FAILED  # as Talos does: to the other slot, whatever is in it
         m.default, m.other = m.other, m.booted
+        m.default_schematic, m.other_schematic = m.other_schematic, m.schematic
         self._boot(m, self.random.uniform(0.5, 5), mine=True)
         return 0.3, Result.DONE
 
@@ -274,7 +247,7 @@ class World:
     def _boot(self, m: Machine, delay: float, *, mine: bool) -> None:
         """Goes down after `delay` and comes up again, as its illness has it."""
         takes = self.random.uniform(40, 150)
-        if m.ill is Ill.BOOTS_SLOWLY and m.default != m.booted:
+        if m.ill is Ill.BOOTS_SLOWLY and m.changed:
             takes = self.random.uniform(400, 2000)
 
         def down() -> None:
@@ -284,17 +257,15 @@ class World:
             self.later(takes, up)
 
         def up() -> None:
-            changed = m.default != m.booted or m.default_schematic != m.schematic
-            if changed and m.ill is Ill.NEVER_RETURNS:
+            if m.changed and m.ill is Ill.NEVER_RETURNS:
                 m.dead = True
                 return
             m.boots += 1
             m.up, m.by_us, m.up_since = True, False, self.time
-            if changed and m.ill is Ill.COMES_BACK_OLD:
-                m.default = m.booted
-                m.default_schematic = m.schematic
-            elif m.default != m.booted:
-                m.booted, m.other = m.default, m.booted
-            m.schematic = m.default_schematic
+            if m.changed and m.ill is Ill.COMES_BACK_OLD:
+                m.default, m.default_schematic = m.booted, m.schematic
+            elif m.changed:
+                m.other, m.other_schematic = m.booted, m.schematic
+                m.booted, m.schematic = m.default, m.default_schematic
 
         self.later(delay, down)

@@ -59,7 +59,7 @@ def write(disk: LabDisk, slots: Slots) -> None:
     table = storage.table_of(disk)
     name = "EFI" if table is not None and table.named("EFI") else "BOOT"
     entries = {
-        label: {"tag": one.tag, "needs_metal_iso": one.needs_metal_iso}
+        label: {"tag": one.tag, "schematic": one.schematic, "needs_metal_iso": one.needs_metal_iso}
         for label, one in slots.entries.items()
     }
     storage.write_record(disk, name, {"slots": entries, "default": slots.default})
@@ -76,7 +76,7 @@ def _marked(disk: LabDisk, name: str) -> Release | None:
     if not found:
         return None
     words = rest.split(b"\n", 1)[0].decode("ascii", errors="replace").split()
-    return Release(words[0], "talos.config=metal-iso" in words[1:])
+    return Release(words[0], needs_metal_iso="talos.config=metal-iso" in words[1:])
 
 
 class Meta:

@@ -20,8 +20,6 @@ from roles.config_known import kinds, unknown_keys
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader where libyaml is there: 200 boots
 
 CNI = ("", "flannel", "custom", "none")
-# A change below these keys can't be applied to a running node (≤ 1.13); AUTO reboots for it.
-_REBOOT_KEYS = (("machine", "install"), ("machine", "kernel"), ("machine", "disks"), ("machine", "type"))
 
 
 class ConfigError(Exception):
@@ -251,10 +249,6 @@ def _selects(selector: Mapping[str, Any], disk: LabDisk) -> bool:
 
 def _glob(pattern: str, value: str) -> bool:
     return value.startswith(pattern[:-1]) if pattern.endswith("*") else value == pattern
-
-
-def needs_reboot(old: MachineConfig, new: MachineConfig) -> bool:
-    return any(_at(old.main, path) != _at(new.main, path) for path in _REBOOT_KEYS)
 
 
 def diff(old: bytes, new: bytes) -> str:

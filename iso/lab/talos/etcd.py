@@ -44,6 +44,7 @@ class EtcdService:
         async with contextlib.AsyncExitStack() as joining:
             if self.member is None:
                 await joining.enter_async_context(cluster.joining)
+                await node.shared.signal.until(cluster.has_quorum)  # it may be gone since we waited for it
                 self._belong(cluster, cluster.add_member(node.hostname, node.machine.address, learner=True))
                 cluster.replicate()
             await self._start(cluster, known["id"] if known else 0)
@@ -62,7 +63,9 @@ class EtcdService:
         node.service("etcd", "Running/healthy")
         if member.learner:
             await node.shared.clock.sleep(node.shared.timings.promote)
+            await node.shared.signal.until(cluster.has_quorum)  # who else could agree on it?
             cluster.promote(member)
+            self.told("promoted", member.hostname, cluster)
 
     async def _watch(self, cluster: Cluster) -> None:
         """Somebody may remove this member."""
@@ -92,6 +95,14 @@ class EtcdService:
             node.cluster.replicate()
             node.machine.log("etcd-bootstrap", member=f"{member.id:016x}")
 
+    def told(self, change: str, member: str, cluster: Cluster) -> None:
+        """The log says what became of a member, who votes since then, and who of these is well."""
+        voters = [one for one in cluster.members.values() if not one.learner]
+        well = [one.hostname for one in voters if one.running and not cluster.unhealthy(one)]
+        every = sorted(one.hostname for one in voters)
+        log = self._node.machine.log
+        log("etcd-changed", change=change, member=member, voters=every, well=sorted(well))
+
     def last(self) -> bool:
         """Is this the only member?"""
         cluster = self._node.cluster
@@ -104,14 +115,16 @@ class EtcdService:
             return
         self._gone("Finished/unknown")
         cluster.remove_member(member.id)
+        self.told("left", member.hostname, cluster)
         storage.write_record(self._node.disk, "EPHEMERAL", {})
 
     def lose(self) -> None:
         """Its data was wiped without leaving: the others still count it."""
         if self._node.cluster is not None and self.member is not None:
-            id_ = self.member.id
+            member, cluster = self.member, self._node.cluster
             self._gone("Finished/unknown")
-            self._node.cluster.lose(id_)
+            cluster.lose(member.id)
+            self.told("lost", member.hostname, cluster)
 
     def _gone(self, state: str) -> None:
         if self.member is not None:
@@ -124,6 +137,7 @@ class EtcdService:
         if self.member is not None and self._node.cluster is not None:
             self.member.running = False
             self._node.cluster.replicas.pop(self.member.id, None)
+            self.told("stopped", self.member.hostname, self._node.cluster)
 
     def snapshot(self) -> bytes:
         """What the cluster was recovered from, if it was; else a database that a real etcd made."""

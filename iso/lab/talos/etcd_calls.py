@@ -121,9 +121,10 @@ class EtcdCalls:
             yield part
 
     async def leave(self, _: Any) -> Any:
-        self._running()
+        cluster, _member = self._running()
         if self._node.etcd.last():
             raise GRPCError(Status.FAILED_PRECONDITION, "can't leave etcd: this is its last member")
+        _agreed(cluster)
         self._node.etcd.leave()
         return reply("machine.EtcdLeaveClusterResponse", message("machine.EtcdLeaveCluster")())
 
@@ -141,7 +142,10 @@ class EtcdCalls:
             raise GRPCError(Status.NOT_FOUND, "etcdserver: member not found")
         if request.member_id == member.id and self._node.etcd.last():
             raise GRPCError(Status.FAILED_PRECONDITION, "can't remove the last member of etcd")
+        _agreed(cluster)
+        gone = cluster.members[request.member_id].hostname
         cluster.remove_member(request.member_id)
+        self._node.etcd.told("removed", gone, cluster)
         return reply("machine.EtcdRemoveMemberByIDResponse", message("machine.EtcdRemoveMemberByID")())
 
     def _running(self) -> tuple[Cluster, Member]:
@@ -151,6 +155,12 @@ class EtcdCalls:
         if node.cluster is None or node.etcd.member is None or not node.etcd.member.running:
             raise GRPCError(Status.UNAVAILABLE, "etcd is not running")
         return node.cluster, node.etcd.member
+
+
+def _agreed(cluster: Cluster) -> None:
+    """The membership changes only if a majority of the voters agrees."""
+    if not cluster.has_quorum():
+        raise GRPCError(Status.UNAVAILABLE, "etcdserver: no leader")
 
 
 def _alarms(name: str, cluster: Cluster) -> Any:

@@ -12,7 +12,8 @@ from grpclib.exceptions import GRPCError
 from facts.talos.messages import enum_name, enum_number, message
 from iso.lab.api import LabDisk
 from iso.lab.talos import pki, storage
-from iso.lab.talos.config import ConfigError, MachineConfig, diff, load, needs_reboot
+from iso.lab.talos.config import ConfigError, MachineConfig, diff, load
+from iso.lab.talos.immediate import needs_reboot
 from iso.lab.talos.replies import chunks, reply
 from iso.lab.talos.state_calls import StateCalls
 
@@ -56,7 +57,7 @@ class MachineCalls:
             # Up to 1.12 the answer names no mode, which reads as 0.
             mode = "NO_REBOOT" if node.release.minor >= 13 else "REBOOT"
         elif mode == "AUTO":
-            reboot = node.config is not None and needs_reboot(node.config, config)
+            reboot = node.config is not None and needs_reboot(node.config.main, config.main)
             mode = "REBOOT" if reboot and node.release.minor <= 13 else "NO_REBOOT"
         entry = message("machine.ApplyConfiguration")(mode=enum_number(_MODE, mode))
         entry.mode_details = self._details(mode, config, dry_run=request.dry_run)

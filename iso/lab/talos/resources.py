@@ -12,6 +12,8 @@ from facts.talos.resources import (
     CLUSTER_INFO,
     DISCOVERED_VOLUMES,
     DISKS,
+    EXTENSIONS,
+    LINKS,
     MACHINE_CONFIG,
     MACHINE_STATUS,
     MACHINE_TYPE,
@@ -19,6 +21,7 @@ from facts.talos.resources import (
     META_KEYS,
     PCI_DEVICES,
     PROCESSORS,
+    SCHEMATIC,
     SPECS,
     SYSTEM_INFORMATION,
 )
@@ -98,6 +101,8 @@ def _disks(node: "TalosInstance") -> Iterator[Row]:
 
 def _system(node: "TalosInstance") -> Iterator[Row]:
     hardware = node.machine.hardware
+    if hardware is not None and not hardware.dmi:
+        return  # a board without SMBIOS, such as small Arm ones
     dmi = hardware.dmi if hardware is not None else {}
     other = node.machine.faults.has("other-machine")
     yield (
@@ -111,6 +116,17 @@ def _system(node: "TalosInstance") -> Iterator[Row]:
             bios_version=dmi.get("bios_version", ""),
         ),
     )
+
+
+def _links(node: "TalosInstance") -> Iterator[Row]:
+    """The loopback, the cards, and a bridge as Kubernetes makes them."""
+    other = node.machine.faults.has("other-machine")
+    yield "lo", _spec(LINKS, hardware_addr=bytes(6))
+    for number, mac in enumerate(node.machine.macs):
+        address = bytes.fromhex(mac.replace(":", ""))
+        address = address[:-1] + bytes([address[-1] ^ 1]) if other else address
+        yield f"enp{number}s0", _spec(LINKS, hardware_addr=address, permanent_addr=address)
+    yield "cni0", _spec(LINKS, hardware_addr=bytes([2, 0, 0, 0, 0, 1]), kind="bridge")
 
 
 def _processors(node: "TalosInstance") -> Iterator[Row]:
@@ -194,12 +210,18 @@ def _meta_keys(node: "TalosInstance") -> Iterator[Row]:
             yield f"0x{key:02x}", _spec(META_KEYS, value=value.decode(errors="replace"))
 
 
+def _extensions(node: "TalosInstance") -> Iterator[Row]:
+    if node.release.schematic:
+        yield "0", _spec(EXTENSIONS, metadata={"name": SCHEMATIC, "version": node.release.schematic})
+
+
 SENSITIVE = frozenset({MACHINE_CONFIG})  # of those that are shown here
 _MAKERS: Mapping[str, Callable[["TalosInstance"], Iterator[Row]]] = {
     MACHINE_STATUS: _machine_status,
     DISCOVERED_VOLUMES: _volumes,
     DISKS: _disks,
     SYSTEM_INFORMATION: _system,
+    LINKS: _links,
     PROCESSORS: _processors,
     MEMORY_MODULES: _memory,
     PCI_DEVICES: _pci,
@@ -207,4 +229,5 @@ _MAKERS: Mapping[str, Callable[["TalosInstance"], Iterator[Row]]] = {
     MACHINE_TYPE: _machine_type,
     MACHINE_CONFIG: _machine_config,
     META_KEYS: _meta_keys,
+    EXTENSIONS: _extensions,
 }

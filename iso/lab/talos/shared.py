@@ -40,6 +40,7 @@ class Release:
     """What the image on the disk says of itself."""
 
     tag: str = "v1.13.9"
+    schematic: str = ""
     needs_metal_iso: bool = False  # its kernel arguments name metal-iso: no such volume is an error, too
 
     @property

@@ -17,6 +17,7 @@ from iso.lab.talos.shared import Release
 if TYPE_CHECKING:
     from iso.lab.talos.instance import TalosInstance
 
+_SCHEMATIC = re.compile(r"[0-9a-f]{64}")
 _TAG = re.compile(r"v1\.\d+\.\d+(-[\w.]+)?")
 # Installer of 1.N → minors of the running Talos that its pre-flight check takes: from, and below.
 _FROM: dict[int, tuple[int, int]] = {
@@ -170,4 +171,6 @@ class Upgrades:
 def release_of(image: str) -> Release | None:
     """What an installer image holds, by its tag."""
     name, _, tag = image.partition("@")[0].rpartition(":")
-    return Release(tag) if name and _TAG.fullmatch(tag) else None
+    made_from = name.rpartition("/")[2]
+    schematic = made_from if _SCHEMATIC.fullmatch(made_from) else ""
+    return Release(tag, schematic) if name and _TAG.fullmatch(tag) else None

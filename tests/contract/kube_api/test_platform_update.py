@@ -3,26 +3,24 @@ somebody, put back, and kept as a proposal.
 """
 
 import base64
+import json
 import shutil
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 
 import pytest
 import urllib3
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
 from controller.app import mirroring
+from controller.cli.base import App
+from controller.cli.main import run
 from controller.core import platform_update as mirror
 from controller.wiring import open_services
 from inventory.resolve import load_files
 from tests.contract.kube_api.server import running
+from tests.peers_tls import make_certificate
 
 pytestmark = [pytest.mark.needs("go"), pytest.mark.slow]
 ADDRESS = "127.91.7.5"
@@ -43,29 +41,6 @@ spec: {{cluster: c, role: controlplane, address: {ADDRESS}}}
 """
 
 
-def _certificate(folder):
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(ADDRESS))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(pem)
-    return folder / "cert.pem", folder / "key.pem"
-
-
 def _kubeconfig(server, cert, key):
     crt, secret = (base64.b64encode(path.read_bytes()).decode() for path in (cert, key))
     return yaml.safe_dump(
@@ -83,7 +58,7 @@ def _kubeconfig(server, cert, key):
 @pytest.fixture(scope="module")
 def api(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kube")
-    cert, key = _certificate(folder)
+    cert, key = make_certificate(folder, ADDRESS)
     with running(folder, listen=f"{ADDRESS}:6443", cert=cert, key=key) as server:
         yield server, cert, key
     shutil.rmtree(folder, ignore_errors=True)
@@ -188,3 +163,63 @@ async def test_a_cluster_that_does_not_answer_is_said(services, custom):
     await mirroring.tick(services)
     (row,) = services.store.mirrors()
     assert "no connection" in row.problem
+
+
+# --- the commands, over what the server really holds
+
+
+@pytest.fixture
+def cto(services, capsys):
+    def call(*argv):
+        capsys.readouterr()
+        app = App(home=services.home.root, environ={"USER": "ada"}, now=services.clock.now)
+        code = run(["update", *argv], app)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
+
+
+async def test_a_cluster_is_mirrored_from_the_command_to_the_command(services, custom, cto):
+    assert cto("mirror", "c", "--off") == (0, "c: its PlatformUpdate is no longer kept\n", "")
+    await mirroring.tick(services)
+    with pytest.raises(ApiException) as missing:
+        _get(custom)
+    assert missing.value.status == 404
+    assert cto("mirror", "c", "--output", "json")[1] == '{\n  "cluster": "c",\n  "mirror": true\n}\n'
+    await mirroring.tick(services)
+    assert _get(custom)["spec"]["talos"] == "1.13.8"
+    cto("mirror", "c", "--off")
+    _edit(custom, {"spec": {"talos": "1.14.0"}})
+    await mirroring.tick(services)
+    assert _get(custom)["spec"]["talos"] == "1.14.0"  # nobody looks at it any more
+    assert cto("proposals")[1] == "no open proposals\n"
+    rows = services.store._rows("SELECT after FROM audit WHERE action = 'set mirror' ORDER BY seq")
+    assert [row["after"] for row in rows][-3:] == ["false", "true", "false"]
+
+
+async def test_proposals_are_listed_and_closed(services, custom, cto):
+    await mirroring.tick(services)
+    _edit(custom, {"spec": {"talos": "1.14.0\x1b[2J", "channel": "edge"}})
+    await mirroring.tick(services)
+    code, text, _ = cto("proposals")
+    assert code == 0
+    assert "channel='edge'" in text
+    assert "\x1b" not in text
+    (shown,) = json.loads(cto("proposals", "--output", "json")[1])
+    assert (shown["cluster"], shown["body"]["channel"]) == ("c", "edge")
+    assert text.startswith(f"{shown['id']}  c  ")
+    assert cto("proposals", "--close", str(shown["id"])) == (0, "no open proposals\n", "")
+    code, _, error = cto("proposals", "--close", str(shown["id"]))
+    assert (code, f"there is no open proposal {shown['id']}" in error) == (2, True)
+
+
+async def test_what_is_wrong_is_said_by_the_commands(services, custom, cto):
+    code, _, error = cto("mirror", "nowhere")
+    assert (code, "there is no cluster 'nowhere'" in error) == (2, True)
+    services.store._connection.execute("UPDATE nodes SET address = '127.91.7.6'")
+    await mirroring.tick(services)
+    code, text, _ = cto("proposals")
+    assert code == 0
+    assert text.startswith("! c: ")
+    assert "no connection" in text

@@ -232,6 +232,6 @@ async def test_applying_with_a_reboot_by_version(site, secrets, tag, code):
         assert (await go.call("ApplyConfiguration", mode="REBOOT", **asked))[0] == code
         shown = (await go.ok("ApplyConfiguration", mode="AUTO", **asked))["messages"][0]
         assert shown["mode"] == "NO_REBOOT"
-        moved = base64.b64encode(config(secrets, hostname="c0", kernel={"modules": [{"name": "x"}]})).decode()
+        moved = base64.b64encode(config(secrets, hostname="c0", udev={"rules": ["x"]})).decode()
         needs = (await go.ok("ApplyConfiguration", mode="AUTO", data=moved, dryRun=True))["messages"][0]
         assert needs.get("mode", "REBOOT") == ("NO_REBOOT" if tag == "v1.14.1" else "REBOOT")

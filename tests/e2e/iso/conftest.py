@@ -6,6 +6,7 @@ What was fetched for it stays in /var/tmp, so that only the first run of a machi
 import fcntl
 import itertools
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -63,13 +64,25 @@ def alone(name: str) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
-    folder = tmp_path_factory.mktemp("iso")
-    home = ProgramHome(folder / "home")
+    """Built once, by the worker that comes first; each has a home of its own, with the key that is let in."""
+    mine = tmp_path_factory.getbasetemp()
+    shared = (mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine) / "iso"
+    made, done = shared / "cto.iso", shared / "done"
     with alone("build"):
-        home.ok("iso", "build", "--output", str(folder / "cto.iso"), "--cache", str(CACHE), timeout=1500)
-    made = Image(folder / "cto.iso", home)
-    unpack(made.iso, made.files)
-    return made
+        if not done.exists():
+            shared.mkdir(exist_ok=True)
+            builder = ProgramHome(shared / "home")
+            builder.ok("iso", "build", "--output", str(made), "--cache", str(CACHE), timeout=1500)
+            unpack(made, shared / "files")
+            done.touch()
+    return Image(made, home_with_key(tmp_path_factory.mktemp("home") / "home", shared / "home"))
+
+
+def home_with_key(folder: Path, other: Path) -> ProgramHome:
+    """A new home whose SSH key is that of another, so that an image lets both in."""
+    folder.mkdir(mode=0o700)
+    shutil.copytree(other / "ssh", folder / "ssh")
+    return ProgramHome(folder)
 
 
 def unpack(iso: Path, files: Path, *, payload: bool = False) -> None:

@@ -82,6 +82,7 @@ def booted(
         Disk(blank_disk(folder / "nvme", 16 * GIB), "nvme", "NVME-0042"),
         Disk(blank_disk(folder / "virtio", 4 * GIB), "virtio", "VIRTIO-7"),
         Disk(blank_disk(folder / "4kn", 64 * GIB), "nvme", "NVME-4KN", sector=4096),
+        Disk(blank_disk(folder / "stick", GIB), "usb", "USB-STICK"),
     )
     vm = start(
         VmSpec("seen", identity("seen"), direct=direct(image.files), disks=disks, tap=bridge.tap("tap1")),
@@ -89,7 +90,7 @@ def booted(
     )
     found = vm.wait_for(STATUS)
     name, address, fingerprint, words = found.groups()
-    scan = [*bridge.inside, "ssh-keyscan", "-t", "ed25519", address]
+    scan = [*bridge.inside, "ssh-keyscan", "-T", "60", "-t", "ed25519", address]
     line = subprocess.run(scan, capture_output=True, text=True, check=True, timeout=120).stdout
     key = " ".join(next(row for row in line.splitlines() if not row.startswith("#")).split()[1:3])
     return Booted(vm, image, bridge, name, address, fingerprint, words, key)
@@ -135,7 +136,7 @@ def test_function_keys_lead_to_network_set_up_command_line_and_shell(booted: Boo
     booted.vm.press("ret")
     on_screen(booted, keys)
     booted.vm.press("f3")
-    on_screen(booted, "Commands of cto")
+    on_screen(booted, "Enter alone goes back")
     booted.vm.press("minus", "minus", *"version", "ret")
     on_screen(booted, "cto 0.")
     booted.vm.press("ret")
@@ -216,6 +217,48 @@ def test_a_disk_with_large_sectors_is_refused_with_the_reason(booted: Booted, tm
     assert "4096-byte logical sectors" in told_.stdout + told_.stderr, told(
         ("plan",), told_, "says nothing of it"
     )
+
+
+WRITE = "cto iso write --image /run/image --yes $D"
+BROKEN_OFF = f"""
+{WRITE} --output json >/run/told 2>/run/errors & P=$!
+until grep -q '"write"' /run/told; do sleep 0.1; done
+kill -INT $P; wait $P; echo status=$?; cat /run/errors
+"""
+
+
+def test_a_stick_is_written_when_nothing_uses_it(booted: Booted) -> None:
+    """On the machine itself, since it has one: removable, by USB, with everything that a kernel knows of it."""
+    stick = booted.says("lsblk -dno PATH,TRAN | awk '$2 == \"usb\" {print $1}'").strip()
+
+    def do(command: str) -> str:
+        done = booted.ssh(f"D={stick}; {command}")
+        return f"{done.stdout}{done.stderr}"
+
+    try:
+        is_refused_while_used(stick, do)
+        is_written(stick, do)
+    finally:  # other tests look for sticks
+        do("umount /run/stick; swapoff $D; wipefs -qa $D; rm -f /run/image")
+
+
+def is_refused_while_used(stick: str, do: Callable[[str], str]) -> None:
+    do("head -c 1M /dev/urandom >/run/image; truncate -s 128M /run/image")
+    do("mkfs.ext4 -q -L PHOTOS $D && mkdir -p /run/stick && mount $D /run/stick")
+    assert "it is in use: mounted at /run/stick" in do(WRITE)
+    do("umount /run/stick; mkswap $D && swapon $D")
+    assert f"swapoff {stick}" in do(WRITE)
+    do("swapoff $D")
+    assert "this is a loop, not a whole disk" in do(WRITE.replace("$D", "/dev/loop0"))
+    assert "this disk is not removable" in do(WRITE.replace("$D", "/dev/nvme0n1"))
+
+
+def is_written(stick: str, do: Callable[[str], str]) -> None:
+    stopped = do(BROKEN_OFF)
+    assert "status=130" in stopped
+    assert f"{stick} holds a" in stopped  # a part of the image, or all of it unread: as far as it came
+    assert "holds the image" in do(WRITE)
+    assert do("cmp -n $((128 << 20)) /run/image $D && echo same").strip() == "same"
 
 
 def test_only_the_controllers_key_opens_it(booted: Booted, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from roles import gpt
 from roles.installer import CONFIG_FILE, CONFIG_LABEL
 from tests.e2e.harness import ProgramHome, told, until
 from tests.e2e.iso import standin
-from tests.e2e.iso.conftest import CACHE, STATUS, Image, blank_disk, free_port, identity, site_text
+from tests.e2e.iso.conftest import CACHE, STATUS, Image, blank_disk, direct, free_port, identity, site_text
 
 MIB = 1024 * 1024
 
@@ -139,8 +139,8 @@ def ended(process: "subprocess.Popen[str]", *, timeout: float = 600) -> "subproc
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def installed(machine: Machine) -> None:
-    """Applies, waits for the marker of what was installed, and looks at the disk."""
+def installed(machine: Machine) -> str:
+    """Applies, waits for the marker of what was installed, and looks at the disk. Gives what was said."""
     machine.vm.mark()
     running = machine.apply()
     try:
@@ -161,6 +161,7 @@ def installed(machine: Machine) -> None:
     assert "machine:" in machine.configuration()
     status = json.loads(machine.home.ok("status", "--output", "json").stdout)
     assert "booting" in json.dumps(status)
+    return done.stdout
 
 
 def test_a_node_is_installed_from_its_own_image_without_a_key_pressed(make: Callable[..., Machine]) -> None:
@@ -170,9 +171,13 @@ def test_a_node_is_installed_from_its_own_image_without_a_key_pressed(make: Call
     installed(machine)
 
 
+SAME = "the same machine as before, by uuid, serial, mac"
+
+
 def test_a_power_cut_while_writing_leaves_a_machine_that_can_be_finished(
-    make: Callable[..., Machine],
+    make: Callable[..., Machine], start: Callable[..., Vm], image: Image
 ) -> None:
+    """And which is known again at each start of the image, whatever its host key is then."""
     machine = make("cut", rate=4 * MIB)
     machine.boot()
     machine.vm.mark()
@@ -188,4 +193,22 @@ def test_a_power_cut_while_writing_leaves_a_machine_that_can_be_finished(
         assert file.read(MIB) == bytes(MIB)
     machine.vm.power_on()
     machine.boot()
-    installed(machine)
+    assert SAME in installed(machine)
+    comes_back(machine, start, image)
+
+
+def comes_back(machine: Machine, start: Callable[..., Vm], image: Image) -> None:
+    """Installed, and started from the image again, as if its boot order had been changed."""
+    spec = replace(machine.vm.spec, medium=None, direct=direct(image.files), rate=0)
+    again = replace(machine, vm=start(spec))
+    again.vm.wait_for(STATUS)
+    refused = ended(again.apply())
+    assert refused.returncode == 4, told("apply", refused, "took another host key")
+    assert "into the bootstrap environment again" in refused.stdout + refused.stderr
+    again.boot()
+    running = again.apply()  # it would install once more: what is on the disk is its own
+    try:
+        assert any(SAME in line for line in running.stdout or ()), "it did not know the machine"
+    finally:
+        running.kill()
+        ended(running)

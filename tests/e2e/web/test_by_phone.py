@@ -1,22 +1,15 @@
 """On a phone's screen, with `cto serve` as the engine: a rollout of the lab is steered, a lab machine let in."""
 
-import os
-import pty
-import re
-import subprocess
-import sys
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 
 import pytest
 
 from tests.e2e.harness import ended, until
 from tests.e2e.rollout_harness import Rollouts
+from tests.e2e.web.terminal import CHROMIUM, serving
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.xdist_group("browser"), pytest.mark.slow]
 
-CODE = "from controller.cli.main import main; main()"
-ARGUMENTS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-dev-shm-usage"]
-LINK = re.compile(r"http://127\.0\.0\.1:\d+/enter#[A-Z0-9-]+")
 OLD, NEW = "1.13.8", "1.13.9"
 NEVER = {"validFrom": "2001-01-01", "validUntil": "2001-01-02"}
 PHONE = {"width": 390, "height": 844}
@@ -33,34 +26,13 @@ def world(make_lab):
     return made
 
 
-@contextmanager
-def serving(lab):
-    """`cto serve` on a terminal, and the link that it prints."""
-    master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", CODE, "serve", "--port", "0"],
-        env={**os.environ, "CTO_HOME": str(lab.home)},
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-    )
-    os.close(slave)
-    shown = ""
-    while not LINK.search(shown):
-        shown += os.read(master, 4096).decode()
-    yield LINK.search(shown)[0]
-    process.terminate()
-    process.wait(60)
-    os.close(master)
-
-
 @asynccontextmanager
 async def phone(link):
     """A page that is logged in, and its address. Nothing on it may fail."""
     from playwright.async_api import async_playwright
 
     async with async_playwright() as engine:
-        browser = await engine.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        browser = await engine.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
         context = await browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
         page = await context.new_page()
         complaints = []
@@ -83,8 +55,8 @@ async def order(page, verb, then):
 
 
 async def test_a_rollout_is_steered_by_thumb(world):
-    with serving(world.lab) as link, ended(world.lab.start(*world.begin("--talos", NEW))) as following:
-        async with phone(link) as (page, base):
+    with serving(world.lab.home) as served, ended(world.lab.start(*world.begin("--talos", NEW))) as following:
+        async with phone(served["link"]) as (page, base):
             until(lambda: world.lab.rows("SELECT id FROM rollouts"), "the rollout", seconds=120)
             await page.goto(f"{base}/rollouts")
             await page.tap("#list tbody th a")
@@ -105,8 +77,8 @@ async def test_a_rollout_is_steered_by_thumb(world):
 async def test_a_machine_is_let_in_by_thumb(make_lab):
     lab = make_lab("1", "--enroll")
     name = lab.info().machines[0].name
-    with serving(lab) as link:
-        async with phone(link) as (page, base):
+    with serving(lab.home) as served:
+        async with phone(served["link"]) as (page, base):
             await page.goto(f"{base}/pending")
             await page.wait_for_selector("#pending-window :text('closed')")
             lab.ok("enroll", "open", "--interface", "127.0.0.1", "--port", "0")

@@ -88,7 +88,10 @@ def test_a_token_that_is_there_is_named_by_its_id(services, store, fleet):
         (Wanted(site="berlin", role="appliance"), "no node at berlin has the role appliance"),
         (Wanted(token="AAAAAAAAAA"), "not known, used up"),
         (Wanted(site="berlin", role="worker", addresses=("not an address",)), "address"),
-        (Wanted(token="CTO1-AAAQEAYEAU-A4EASCQLBQGQ4DYQCEJBGFAVCY"), "not the id of a token"),
+        (Wanted(token="CTO1-AAAQEAYEAU-A4EASCQLBQGQ4DYQCEJBGFAVCY"), "the token itself, which is a secret"),
+        (Wanted(token="aaaqeayeau-a4eascqlbqgq4dyqcejbgfavcy"), "the token itself, which is a secret"),
+        (Wanted(token="A4EASCQLBQGQ4DYQCEJBGFAVCY"), "the token itself, which is a secret"),
+        (Wanted(token="berlin"), "not the id of a token"),
     ],
 )
 def test_what_would_make_a_useless_image_is_refused_and_nothing_is_made(services, store, fleet, wanted, says):

@@ -1,10 +1,10 @@
 """What windows, freezes and the clock let a rollout begin: asked of a real store and the real calendar."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from controller.app.rollout_gates import StoreGates
+from controller.app.rollout_gates import Remembered, StoreGates
 from controller.app.windows import declare_calendars, freeze, unfreeze
 from inventory.calendar import MaintenanceWindow, SiteCalendar
 from tests.unit.app.conftest import NOW
@@ -73,3 +73,42 @@ def test_nothing_opens_while_the_clock_is_not_trusted(services, gates):
     services.__dict__["clock_synchronized"] = lambda: False
     services.store.keep_time(NOW, "set by a day")
     assert "not trusted" in gates().admits("berlin", at(0), 1200).reason
+
+
+# --- what calendars said is remembered, and never longer than it is true
+
+
+@pytest.fixture
+def remembering(services, gates):
+    """(gates that remember, gates that compute anew), at the same moments."""
+    kept = Remembered()
+
+    def ask(moment: float):
+        services.clock.at = datetime.fromtimestamp(moment, UTC)
+        one = StoreGates(services, reserve=60, durations=(), last=None, remembered=kept)
+        other = StoreGates(services, reserve=60, durations=(), last=None)
+        return one.admits("berlin", moment, 60), other.admits("berlin", moment, 60)
+
+    return ask
+
+
+def test_what_is_remembered_is_what_would_be_computed(services, remembering):
+    """Through a morning: before the window, at its edges, with a freeze that comes and goes, and backwards."""
+    moments = [at(-0.6 + number / 200) for number in range(60)]
+    moments += [at(3) + seconds for seconds in (-200, -121, -120, -119, -1, 0, 1, 29, 31)]
+    moments += [at(1), at(0.5), at(0.5) + 1]
+    for moment in moments:
+        kept, fresh = remembering(moment)
+        assert (kept.ok, kept.until, kept.opens) == (fresh.ok, fresh.until, fresh.opens), moment
+    freeze(services, reason="audit week, nobody may work", actor="anna", site="berlin")
+    kept, fresh = remembering(at(0.5) + 2)
+    assert (kept.ok, kept.reason) == (False, fresh.reason)
+    unfreeze(services, reason="the audit is over now", actor="anna", site="berlin")
+    assert remembering(at(0.5) + 3)[0].ok
+
+
+def test_another_window_is_another_answer(services, remembering):
+    assert remembering(at(0))[0].ok
+    declare_calendars(services, [SiteCalendar("berlin", "UTC", ())], actor="test")
+    kept, fresh = remembering(at(0) + 1)
+    assert (kept.ok, fresh.ok) == (False, False)

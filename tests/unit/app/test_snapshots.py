@@ -1,5 +1,6 @@
 """Which etcd snapshots are due and which are dropped; reading, finding and exporting the sealed files."""
 
+import asyncio
 import gzip
 import os
 from dataclasses import replace
@@ -12,16 +13,19 @@ from controller.app.snapshots import (
     due,
     export,
     find,
+    keep_snapshots,
     open_snapshot,
     policies_of,
     prune,
     verify_row,
 )
+from controller.store import StepRef
 from controller.store.base import iso
 from controller.store.snapshots import SCHEDULED, SnapshotPolicy, SnapshotRow
 from inventory.errors import OperatorError, StoreError
 from inventory.fleet import Cluster, Fleet, Site
-from inventory.lifecycle import ClusterState
+from inventory.lifecycle import CLUSTER_TRANSITIONS, ClusterState
+from web import fleet
 
 REAL = gzip.decompress((Path(__file__).parents[2] / "fixtures/etcd/snapshot.db.gz").read_bytes())
 SHA = "426a8c7e3736ba2c6eb344705e28a3263f0e7c89b567715ba39601b9cbe7d132"
@@ -35,7 +39,7 @@ def keep(
     with services.store.seal_snapshot(cluster, name) as sealed:
         sealed.write(data)
         sealed.finish()
-    row = SnapshotRow(name, cluster, "cp-1", reason, at, len(data), sha256, 20, 30, 31, 1, at)
+    row = SnapshotRow(name, cluster, "cp-1", reason, at, len(data), sha256, 20, 30, 31, 1, at, actor="engine")
     services.store.add_snapshot(row)
     return row
 
@@ -66,6 +70,60 @@ def test_a_verified_cluster_gets_one_as_often_as_the_file_says(services):
     services.store.declare_snapshot_policies({"berlin": SnapshotPolicy(0, 1)})
     services.clock.at += timedelta(days=9)
     assert not due(services, row)
+
+
+def verified(services) -> None:
+    """The cluster of `ready`, as it is after its installation; its machines are gone."""
+    store = services.store
+    store.start_engine(os.getpid())
+    run = store.queue_run("apply", {}, actor="test", options={})
+    for transition in CLUSTER_TRANSITIONS:
+        step = store.begin(StepRef(run, "cluster", "berlin", transition.step), detail={})
+        store.finish(step, outcome="done", detail={})
+
+
+async def one_look(services) -> None:
+    """What the engine does once a minute."""
+
+    class Once(type(services.clock)):
+        async def sleep(self, seconds):
+            raise asyncio.CancelledError
+
+    services.__dict__["clock"] = clock = Once()
+    clock.at = services.clock.at
+    with pytest.raises(asyncio.CancelledError):
+        await keep_snapshots(services)
+
+
+async def test_one_that_is_due_and_fails_needs_a_person_until_there_is_a_good_one(services):
+    ready(services)
+    verified(services)
+    keep(services, age=13)
+    clock = services.clock
+    await one_look(services)
+    services.__dict__["clock"] = clock
+    services.queries.clusters()
+    (need,) = fleet.needs_of(services.queries, clock.now())
+    assert (need.subject, need.tone) == ("cluster/berlin", "warn")
+    assert "no control plane that could give a snapshot; the last good one is 13 h old" in need.text
+    assert "→" in need.text
+    assert "cto etcd snapshot berlin" in need.text
+    (late,) = fleet.needs_of(services.queries, clock.now() + timedelta(hours=12))
+    assert late.tone == "bad"
+    assert "1 d 1 h old" in late.text
+
+    keep(services, "s2")
+    assert fleet.needs_of(services.queries, clock.now()) == []
+    assert [e.kind for e in services.queries.events()].count("SnapshotFailed") == 1
+
+
+async def test_it_says_so_if_there_never_was_a_good_one(services):
+    ready(services)
+    verified(services)
+    await one_look(services)
+    (need,) = fleet.needs_of(services.queries, services.clock.now())
+    assert need.tone == "bad"
+    assert "there is no good one" in need.text
 
 
 def test_the_policy_comes_from_the_site_file(services):

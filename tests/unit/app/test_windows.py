@@ -152,8 +152,14 @@ def test_a_clock_that_is_not_believed_closes_until_it_is_confirmed(services, at)
     decision = windows.site_decision(services, "berlin")
     assert (decision.open, decision.alarm) == (False, True)
     assert "WindowOpened" not in kinds(services)
-    assert windows.confirm_clock(services, actor="ada", reason="compared with a phone") == services.clock.at
+    word = windows.confirm_clock(services, actor="ada", reason="compared with a phone")
+    assert word.since == services.clock.at + timedelta(minutes=10)  # she is alone
+    assert not windows.site_decision(services, "berlin").open
+    run(services, at, services.clock.at + timedelta(minutes=11))
     assert windows.site_decision(services, "berlin").open
+    assert services.store.overrides() == ()  # used up
+    told = [kind for kind in kinds(services) if kind.startswith(("TimeC", "Clock"))]
+    assert told == ["ClockWordRequest", "TimeConfirmed", "ClockWordEnded"]
     at(SATURDAY)  # set back
     windows.tick(services)
     assert "which has passed" in windows.site_decision(services, "berlin").why[0]
@@ -244,3 +250,52 @@ def test_what_was_opened_is_kept_with_its_id(services, at):
     run(services, at, SATURDAY + HOUR)
     (opened,) = services.store.opened(SATURDAY)
     assert (opened.window, opened.day, opened.end) == ("night", date(2026, 6, 6), SATURDAY + 3 * HOUR)
+
+
+def unbelieved(services, at):
+    """The clock of a controller that runs was set forward by a day."""
+    declare(services, night())
+    last = run(services, at, SATURDAY - 11 * HOUR)
+    services.clock.at += 24 * HOUR
+    later = windows.tick(services, Reading(last.wall, last.monotonic + 24 * 3600))
+    assert "set forward" in services.store.time_state()[1]
+    return later
+
+
+def test_where_others_could_agree_one_of_them_has_to(services, at):
+    last = unbelieved(services, at)
+    word = windows.confirm_clock(services, actor="ada", reason="compared with a phone", people=2)
+    last = run(services, at, services.clock.at + HOUR, last, MINUTE)
+    assert services.store.time_state()[1]
+    with pytest.raises(RefusedError, match="second person"):
+        windows.approve_override(services, word.id, actor="ada")
+    windows.approve_override(services, word.id, actor="bob")
+    assert services.store.time_state()[1] == ""
+    rows = services.store._rows("SELECT actor, action FROM audit ORDER BY seq DESC LIMIT 4")
+    assert [tuple(row) for row in rows][::-1] == [
+        ("ada", "request confirmation of the clock"),
+        ("bob", "approve confirmation of the clock"),
+        ("bob", "confirm the clock"),
+        ("ada", "end confirmation of the clock"),
+    ]
+
+
+def test_alone_the_word_can_be_taken_back_for_ten_minutes(services, at):
+    last = unbelieved(services, at)
+    word = windows.confirm_clock(services, actor="ada", reason="compared with a phone")
+    with pytest.raises(RefusedError, match="somebody's word"):
+        windows.confirm_clock(services, actor="ada", reason="compared with a clock")
+    last = run(services, at, services.clock.at + 9 * MINUTE, last, MINUTE)
+    windows.cancel_override(services, word.id, actor="ada", reason="the phone was wrong")
+    run(services, at, services.clock.at + HOUR, last, MINUTE)
+    assert services.store.time_state()[1]
+
+
+def test_a_clock_that_is_set_again_meanwhile_is_not_the_one_that_was_meant(services, at):
+    """Else whoever sets it could make the ten minutes short."""
+    last = unbelieved(services, at)
+    windows.confirm_clock(services, actor="ada", reason="compared with a phone")
+    services.clock.at += 11 * MINUTE
+    windows.tick(services, Reading(last.wall, last.monotonic + 11 * 60))
+    assert services.store.overrides() == ()
+    assert services.store.time_state()[1]

@@ -105,3 +105,27 @@ def key():
 @pytest.fixture
 def site():
     return SITE
+
+
+@pytest.fixture
+def put_enrollment(make_store, fleet):
+    """`put_enrollment(id="…")` → the row of a machine that asks to join Berlin, as its protocol leaves it."""
+    from roles.enrollment.token import Token
+
+    token = Token.make(bytes(23))
+
+    def put(**changed):
+        row = json.loads((FIXTURES / "web" / "enrollment.json").read_text())["row"] | changed
+        values = {**row, "token": token.id, "hardware": json.dumps(row["hardware"])}
+        with make_store() as store:
+            if not store.tokens():
+                store.create_token(
+                    token, site="berlin", role="worker", uses=2, life=timedelta(days=1), actor="test"
+                )
+            marks = ", ".join("?" * len(values))
+            store._connection.execute(
+                f"INSERT INTO enrollments ({', '.join(values)}) VALUES ({marks})", list(values.values())
+            )
+        return row
+
+    return put

@@ -481,7 +481,30 @@ def test_a_closed_stdout_is_no_bug(home):
 
 def test_audit_verify(cto, fleet):
     assert cto("audit", "verify").code == 0
-    assert cto("audit", "verify", "--output", "json").json["ok"] is True
+    first = cto("audit", "verify", "--output", "json").json
+    assert first["ok"] is True
+    assert cto("window", "freeze", "--reason", "audit week").code == 0
+    assert cto("audit", "verify", "--noted", first["head"]).code == 0
+    other = cto("audit", "verify", "--noted", f"{first['rows']}:{'00' * 32}")
+    assert (other.code, "differs from the one noted" in other.err) == (2, True)
+    later = cto("audit", "verify", "--noted", f"{first['rows'] + 9} {'00' * 32}")
+    assert (later.code, "were cut off" in later.err) == (2, True)
+    assert "no row as it was noted" in cto("audit", "verify", "--noted", "yesterday").err
+
+
+def test_the_audit_log_is_read_and_taken_away(cto, fleet, tmp_path):
+    cto("window", "freeze", "--reason", "audit\x1b[31m week")
+    shown = cto("audit", "list", "--search", "freeze")
+    assert "freeze" in shown.out
+    assert "\x1b[31m week" not in shown.out
+    every = [json.loads(line) for line in cto("audit", "list", "--output", "json").out.splitlines()]
+    assert [row["seq"] for row in every] == list(range(len(every), 0, -1))
+    assert len(cto("audit", "list", "--limit", "2").out.splitlines()) == 2
+    out = tmp_path / "rows.jsonl"
+    assert cto("audit", "export", "--out", out).code == 0
+    assert [json.loads(line) for line in out.read_text().splitlines()] == every
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert "such a file already" in cto("audit", "export", "--out", out).err
 
 
 def test_the_support_bundle_holds_no_secret(cto, fleet, make_store, home, tmp_path):

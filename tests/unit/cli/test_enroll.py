@@ -51,7 +51,7 @@ def test_who_waits_is_shown_and_approved_by_its_words(cto, asked):
     listed = cto("enroll", "list")
     assert WORDS in listed.out
     assert f"cto enroll approve {waiting}" in listed.out
-    assert "1 machine waiting to be let in" in cto("status").out
+    assert "pending: 1 machine to be let in at berlin" in cto("status").out
     ran = cto("enroll", "approve", *WORDS.split()[1:], "--as", "berlin-w-9")
     assert ran.code == 0, ran.err
     assert f"{waiting} is berlin-w-9, at 10.0.0.57:22" in ran.out

@@ -111,7 +111,43 @@ def test_site_files_of_many_sites_need_the_one(cto):
     assert "no site file has a site 'nowhere'" in ran.err
 
 
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_whole_token_is_refused_without_being_said_again(cto, home, tmp_path, output):
+    """Before anything else is looked at, even files that are not there."""
+    token = "CTO1-AAAQEAYEAU-A4EASCQLBQGQ4DYQCEJBGFAVCY"  # made of counted bytes, good for nothing
+    ran = cto("iso", "build", "--enroll", token, "--site", tmp_path / "none.yaml", "--output", output)
+    assert ran.code == 2
+    assert "this is the token itself, which is a secret" in ran.err + ran.out
+    assert "cto token revoke" in ran.err + ran.out
+    written = [path.read_bytes() for path in home.rglob("*") if path.is_file()]
+    for text in (ran.err, ran.out, *(each.decode("latin-1") for each in written)):
+        assert "A4EASCQ" not in text
+
+
 def test_an_air_gapped_image_wants_a_site(cto):
     ran = cto("iso", "build", "--air-gapped")
     assert ran.code == 2
     assert "no site file" in ran.err
+
+
+def test_the_question_names_the_stick_and_what_is_on_it():
+    from controller.cli.commands.iso import _described
+    from iso.build.stick import Stick
+
+    found = Stick(Path("/dev/sdb"), 31037849600, "Ultra \x1b[2J", "4C53", ("vfat HOLIDAY", "ext4"))
+    told = _described(found)
+    assert told.startswith("/dev/sdb (28.9 GiB, Ultra ")
+    assert told.endswith("4C53; on it: vfat HOLIDAY, ext4)")
+    assert "\x1b" not in told  # a stick says its own name
+    assert _described(Stick(Path("/dev/sdb"), 31037849600, "", "")) == "/dev/sdb (28.9 GiB, no name)"
+
+
+def test_what_a_broken_off_write_left_is_said_instead_of_nothing_is_lost(capsys):
+    from controller.cli.errors import report
+
+    assert report(KeyboardInterrupt("/dev/sdb holds a part of the image"), App()) == 130
+    told = capsys.readouterr().err
+    assert "/dev/sdb holds a part of the image" in told
+    assert "nothing is lost" not in told
+    assert report(KeyboardInterrupt(), App()) == 130
+    assert "nothing is lost" in capsys.readouterr().err

@@ -61,6 +61,30 @@ def test_counts_of_machines_are_checked(cto):
         assert cto("lab", "up", "--mixed", text).code == 2
 
 
+@pytest.mark.parametrize(
+    ("argv", "named", "says"),
+    [
+        (("--image", "x.iso"), "--image", "add --qemu"),
+        (("--memory", "2048"), "--memory", "add --qemu"),
+        (("--disk-image", "x.raw"), "--disk-image", "add --qemu"),
+        (("--wait", "0"), "--wait", "add --qemu"),
+        (("--qemu", "--sites", "2"), "--sites", "leave out --qemu"),
+        (("--qemu", "--mixed", "2,1"), "--mixed", "leave out --qemu"),
+        (("--qemu", "--seed", "a"), "--seed", "leave out --qemu"),
+        (("--qemu", "--boot-seconds", "1"), "--boot-seconds", "leave out --qemu"),
+        (("--qemu", "--enroll"), "--enroll", "leave out --qemu"),
+        (("--mixed", "2,1", "--nodes", "3"), "--nodes", "leave out --nodes"),
+        (("--mixed", "2,1", "--sites", "3"), "--sites", "leave out --sites"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(cto, home, argv, named, says):
+    ran = cto("lab", "up", *argv)
+    assert ran.code == 2
+    assert named in ran.err
+    assert says in ran.err
+    assert not home.exists()
+
+
 def test_discovery_shows_machines_as_they_announce_themselves(cto, lab, home):
     wanted = {m["address"] for m in cto("lab", "status", "--output", "json").json}
     argv = [

@@ -1,13 +1,18 @@
 """`cto --server URL`: the same commands over the API of a controller that really runs, by TLS with a pin."""
 
 import json
+import shlex
 import signal
+from contextlib import closing
+from datetime import timedelta
 
 import pytest
 
 from controller.adapters.http_queries import HttpQueries, Server
+from controller.cli.remote import _ABOUT_NO_FLEET, FROM_AFAR
 from inventory.errors import OperatorError, TransportError, UnknownName
 from tests.unit.cli.test_serving import start, told
+from tests.unit.cli.test_tree import LEAVES
 from web.access.ports import NotAllowed, NotRecognized
 
 
@@ -57,6 +62,56 @@ def test_what_acts_is_refused_by_name(cto, remote):
     assert ran.code == 2
     assert "own computer" in ran.err
     assert remote.token not in ran.err + ran.out
+
+
+@pytest.mark.parametrize("path", LEAVES)
+def test_every_command_asks_the_server_or_refuses(cto, home, path):
+    """None acts on this computer's own fleet instead. Nobody listens at that address."""
+    words = shlex.split(LEAVES[path].example.splitlines()[0])[1:] if path in FROM_AFAR else path.split()
+    words += {
+        "enroll approve": ["--words", "a b"],
+        "enroll reject": ["--reason", "not one of ours"],
+        "window override": ["--yes"],
+    }.get(path, [])
+    ran = cto("--server", "http://127.0.0.1:1", *words, environ={"CTO_TOKEN": "x"})
+    if path in FROM_AFAR:
+        assert (ran.code, "127.0.0.1:1" in ran.err) == (4, True), ran.err
+    elif path in _ABOUT_NO_FLEET:
+        assert "own computer" not in ran.err
+    else:
+        assert ran.code == 2
+        assert f"`cto {path}` works on the controller's own computer only" in ran.err
+    assert not (home / "fleet.db").exists()
+
+
+def test_the_lists_name_commands_that_are_there():
+    assert LEAVES.keys() >= FROM_AFAR | _ABOUT_NO_FLEET
+    assert not FROM_AFAR & _ABOUT_NO_FLEET
+
+
+def test_long_lists_are_read_to_their_end(cto, home, remote):
+    """Over several pages of 500, and no further than was asked."""
+    from controller.wiring import open_services
+
+    with open_services(home) as services:
+        rows = [(f"run-{number}", number) for number in range(1200)]
+        services.store._connection.executemany(
+            "INSERT INTO runs (id, kind, state, selection, actor, queued_at)"
+            " VALUES (?, 'apply', 'done', '{}', 'test', printf('2026-03-01T10:%04d', ?))",
+            rows,
+        )
+        services.store._connection.executemany(
+            "INSERT INTO rollouts (id, status, over, actor, reason, facts, head, summary, created_at, saved_at)"
+            " VALUES (?, 'succeeded', 1, 'test', 'many', '{}', '{}', '{}', ?, '')",
+            [(f"rollout-{number}", str(number // 7)) for number in range(1200)],
+        )
+        runs, rollouts = services.queries.runs(5000), services.queries.rollouts(5000)
+    assert (len(runs), len(rollouts)) == (1201, 1200)  # one is the fleet's own
+    with closing(HttpQueries(remote)) as queries:
+        assert [run.id for run in queries.runs(5000)] == [run.id for run in runs]
+        assert [run.id for run in queries.runs(3, runs[700].id)] == [run.id for run in runs[701:704]]
+        assert [each.id for each in queries.rollouts(5000)] == [each.id for each in rollouts]
+        assert [each.id for each in queries.rollouts(701)] == [each.id for each in rollouts[:701]]
 
 
 def test_wrong_tokens_names_and_addresses(cto, remote):
@@ -126,7 +181,37 @@ def test_orders_that_go_over_the_api(cto, home, pinned):
     assert lifted.code == 0, lifted.err
     assert len(lifted.json["lifted"]) == 1
     assert lifted.json["left"] == []
-    assert there("window", "override", "--site", "berlin", "--reason", "a disk fails", "--yes").code == 2
+    asked = there(
+        "window", "override", "--site", "berlin", "--reason", "a disk fails", "--yes", "--for", "2h"
+    )
+    assert asked.code == 0, asked.err
+    with open_services(home) as services:
+        (made,) = services.store.overrides()
+    assert (made.site, made.until - made.since) == ("berlin", timedelta(hours=2))
+    assert f"override {made.id}" in asked.out
+    assert there("window", "cancel", made.id, "--reason", "not needed after all").code == 0
     assert there("window", "freeze", "--reason", "audit week", "--site", "nowhere").code == 2
     assert there("rollout", "history", "--output", "json").json == []
     assert there("rollout", "pause", "--reason", "customer calls").code == 2  # none is under way
+
+
+def test_a_machine_is_let_in_from_afar(cto, home, pinned, put_enrollment):
+    """By the words on its screen, which the server compares; another is turned away."""
+    token = told(home, "apitoken", "create", "--note", "x", "--grant", "operator")["token"]
+    environ = {"CTO_TOKEN": token, "CTO_FINGERPRINT": pinned.fingerprint}
+
+    def there(*argv):
+        return cto("--server", pinned.url, "enroll", *argv, environ=environ)
+
+    row = put_enrollment()
+    listed = there("list", "--output", "json")
+    assert [each["id"] for each in listed.json["machines"]] == [row["id"]], listed.err
+    assert "own screen" in there("approve", row["id"]).err
+    assert "words" in there("approve", row["id"], "--words", "zoo zoo zoo zoo zoo zoo").err
+    assert there("approve", row["id"], "--words", row["words"], "--address", "10.0.0.9").code == 2
+    done = there("approve", row["id"], "--words", row["words"], "--as", "berlin-w-1", "--output", "json")
+    assert done.code == 0, done.err
+    assert done.json == {"id": row["id"], "node": "berlin-w-1"}
+    other = put_enrollment(id="0" * 8, node_key="other", words="abandon " * 5 + "zoo")
+    assert there("reject", other["id"], "--reason", "not one of ours").code == 0
+    assert told(home, "enroll", "list", "--all")["machines"][-1]["state"] in ("rejected", "approved")

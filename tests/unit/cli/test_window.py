@@ -345,8 +345,13 @@ def test_override_waits_and_can_be_cancelled(cto, declared):
 
 def test_confirm_clock(cto, declared):
     ran = cto("window", "confirm-clock", "--reason", "compared with a phone", "--yes")
-    assert ran.out.startswith("confirmed: 20")
+    assert ran.out.startswith("the clock is believed from 20")
+    assert "cto window cancel" in ran.out
+    assert "time" in cto("window", "list").out
     assert cto("window", "confirm-clock", "--reason", "compared with a phone").code == 2
+    assert "somebody's word" in cto("window", "confirm-clock", "--reason", "once again please", "--yes").err
+    word = cto("window", "list", "--output", "json").json["overrides"][0]["id"]
+    assert "the clock is believed" in cto("window", "approve", word, environ={"USER": "bob"}).out
     assert cto("audit", "verify").code == 0
 
 

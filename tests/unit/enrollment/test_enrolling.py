@@ -171,6 +171,8 @@ async def test_registered_hardware_with_a_one_use_token_needs_nobody(controller)
     ("hardware", "expected", "uses"),
     [
         ({"serial": "S-1", "mac0": "52:54:00:00:00:01"}, {"mac": "52:54:00:00:00:01"}, 1),  # too weak
+        ({"serial": "S-1", "tpm_ek": "ab" * 32}, {"tpm_ek": "ab" * 32}, 1),  # a key that nobody challenged
+        ({"serial": "S-1", "tpm_ek": "ab" * 32}, {"serial": "S-1", "tpm_ek": "cd" * 32}, 1),
         ({"serial": "S-1"}, {"serial": "S-1"}, 2),  # a token of many uses
         ({"serial": "S-1"}, {"serial": "S-2"}, 1),
         ({"serial": "Default string"}, {"serial": "Default string"}, 1),
@@ -238,10 +240,16 @@ async def test_closing_by_order_and_opening_again(controller):
     async with controller.opened():
         controller.store.close_enrollment(actor="ada", reason="done")
         await controller.until(lambda: not controller.endpoints())
+    closed = controller.store.enrollment_window()
+    assert (closed.closed_at != "", closed.endpoints) == (True, ())
+    assert controller.audit().count("close enrollment") == 1
     async with controller.opened() as place:
+        assert controller.store.enrollment_window().closed_at == ""
         machine = controller.machine(place)
         async with machine.asking():
             await machine.until("waiting")
+    (row,) = controller.store.enrollments()
+    assert row.state == "pending"
 
 
 async def test_a_port_that_is_taken_is_told(controller):
@@ -319,9 +327,12 @@ async def test_plain_text_is_no_tls(controller):
     async with controller.opened() as place:
         reader, writer = await asyncio.open_connection(place.host, place.port, local_addr=("127.0.0.61", 0))
         writer.write(b"hello\n")
-        await reader.read()
+        assert b"challenge" not in await reader.read()  # at most an alert of TLS; then it ends
         writer.close()
         await controller.until(lambda: "tls" in controller.reasons())
+    refused = controller.reasons()["tls"]
+    assert (refused.address, refused.times) == ("127.0.0.61", 1)
+    assert controller.store.enrollments() == ()
 
 
 async def test_one_address_can_knock_five_times_a_minute(controller):

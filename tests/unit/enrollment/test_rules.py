@@ -82,7 +82,8 @@ def test_hardware_says_which_node_it_is():
     places = place("w-1", serial="S-1"), place("w-2", mac="52:54:00:00:00:02"), place("w-3", uuid=UUID)
     assert bound({"serial": "S-1"}, *places).node == "w-1"
     assert bound({"serial": "S-1"}, *places).registered
-    assert bound({"tpm_ek": "ab" * 32}, place("w-4", tpm_ek="AB" * 32)).registered
+    by_tpm = bound({"tpm_ek": "ab" * 32}, place("w-4", tpm_ek="AB" * 32))
+    assert (by_tpm.node, by_tpm.registered) == ("w-4", False)  # named, and not proved
     by_mac = bound({"serial": "S-9", "mac1": "52-54-00-00-00-02"}, *places)
     assert (by_mac.node, by_mac.registered) == ("w-2", False)
     by_uuid = bound({"uuid": UUID.upper()}, *places)

@@ -112,6 +112,10 @@ def test_a_free_stick_is_taken(fixtures: Path, name: str) -> None:
         ("mounted", "mounted at /media/holiday"),
         ("partition", "not a whole disk"),
         ("locked", "read-only"),
+        ("swap", "swaps to it"),
+        ("lvm", "in use by lvm /dev/mapper/vg-root"),
+        ("crypt", "in use by crypt /dev/mapper/secret"),
+        ("empty_slot", "no medium"),
     ],
 )
 def test_other_disks_are_refused(fixtures: Path, name: str, says: str) -> None:
@@ -119,6 +123,11 @@ def test_other_disks_are_refused(fixtures: Path, name: str, says: str) -> None:
         stick.choose(listing(fixtures, name), Path("/dev/x"))
     assert caught.value.fix
     assert caught.value.where == "/dev/x"
+
+
+def test_what_is_on_a_stick_is_told(fixtures: Path) -> None:
+    found = stick.choose(listing(fixtures, "photos"), Path("/dev/x"))
+    assert found.contents == ("vfat HOLIDAY",)
 
 
 def test_a_file_is_no_stick(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.errors import OperatorError
-from iso.environment import command_line, network, setup, status, terminal
+from iso.environment import ask, command_line, network, setup, status, terminal
 from iso.environment.countdown import Settings
 from iso.environment.keys import FUNCTION, OTHER, Keys
 from iso.environment.machine import Link
@@ -121,6 +121,21 @@ def test_a_locked_image_has_no_shell() -> None:
     assert status.keys_of(Settings(locked=True)) == ("F1 network", "F2 set up", "F3 cto")
     assert status.program("F3", Settings(locked=True))[0][-1] == "--locked"
     assert status.program(OTHER, Settings()) == ([], "")
+
+
+def test_a_dialogs_title_is_there_before_its_program() -> None:
+    """Which may take seconds to load on a slow machine: an empty screen looks as if it had hung."""
+    for key, part in (("F1", "Network"), ("F2", "Set up"), ("F3", "Commands of cto")):
+        assert part in status.program(key, Settings())[1]
+
+
+def test_what_a_dialog_says_is_broken_between_words(capsys: pytest.CaptureFixture[str]) -> None:
+    ask.say("  " + "word " * 40)
+    ask.say("eth0   52:54:00:00:00:01  link")
+    rows = capsys.readouterr().out.splitlines()
+    assert max(map(len, rows)) < 80
+    assert {row[:6] for row in rows[:-1]} == {"  word"}
+    assert rows[-1] == "eth0   52:54:00:00:00:01  link"
 
 
 def test_the_command_line_takes_commands_of_ours_only() -> None:

@@ -104,7 +104,8 @@ def test_the_screen_has_everything_in_80_by_25(root: Path) -> None:
     for part in ("Dell Inc. PowerEdge R660", "ABC123", "16.0 GiB", "nvme0n1", "1.02 TB", "10.0.0.5/24", "F1"):
         assert part in text
     assert "KEY able baker charlie dog easy fox" in text
-    assert "Talos will not" in text  # Secure Boot is on
+    assert "Secure Boot is on. Talos will not start:" in text
+    assert "turn it off in the firmware." in text  # it used to be cut off at the edge
     assert sum("█" * 37 in line for line in lines) == 19
 
 
@@ -161,7 +162,10 @@ def test_the_screen_says_how_enrolment_goes(root: Path) -> None:
     work = screen.work(0, None, waiting)
     status = replace(shown(root), enrolling=waiting, work=work)
     lines = screen.draw(status)
-    assert "ENROLL a b c d e f  (compare: cto enroll list)" in lines
+    assert lines.index("ENROLL a b c d e f") < lines.index(
+        "compare these words on the controller: cto enroll list"
+    )
+    assert lines[-1] == "F1 overview"
     assert "> waiting for approval at 10.0.0.5:7443" in lines
     assert max(map(len, lines)) <= 80
     assert len(lines) <= 25
@@ -170,9 +174,40 @@ def test_the_screen_says_how_enrolment_goes(root: Path) -> None:
     )
     approved = enrolling.Enrolling("approved", "approved as berlin-1")
     assert screen.work(0, None, approved) == "waiting for a controller"
-    assert screen.how(replace(status, enrolling=approved)) == screen.SET_UP
+    assert screen.how(replace(status, enrolling=approved)) == ("approved as berlin-1",)
     refused = enrolling.Enrolling("refused", "refused", fix="see the controller's audit log")
-    assert screen.how(replace(status, enrolling=refused)) == "see the controller's audit log"
+    assert screen.how(replace(status, enrolling=refused)) == ("see the controller's audit log",)
+    assert "restarts by itself" in screen.how(replace(status, writing=True))[0]
+    looking = enrolling.Enrolling("looking", "looking for the controller")
+    assert "cto enroll open" in screen.how(replace(status, enrolling=looking))[0]
+
+
+LONGEST = "ENROLL " + " ".join(["spectral"] * 6)
+TEXTS = (
+    "no controller announces itself here: type its address, or open it: cto enroll open",
+    "refused: the token is for another site; a machine of this site has to be started from its own image",
+)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("secure", [True, False])
+def test_nothing_of_the_enrolment_is_cut_off(root: Path, text: str, secure: bool) -> None:
+    """Whatever takes more than a row goes on in the next; the words to compare are always whole."""
+    status = shown(root)
+    status = replace(status, machine=replace(status.machine, secure_boot=secure), words=LONGEST)
+    for state in (
+        enrolling.Enrolling("waiting", text, LONGEST),
+        enrolling.Enrolling("refused", text, fix="start anew with another token to ask again"),
+        enrolling.Enrolling("looking", text),
+    ):
+        lines = screen.draw(replace(status, enrolling=state, work=screen.work(0, None, state)))
+        below = " ".join(line.strip() for line in lines[19:])
+        assert len(lines) == 25
+        assert max(map(len, lines)) < 80
+        assert text in below
+        assert state.fix in below
+        assert (LONGEST in lines[22:]) == (state.words != "")
+        assert "~" not in below
 
 
 def test_the_state_of_enrolment_is_what_its_program_wrote(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ A bundle is no archive, so what archives are attacked by (names, links, devices,
 
 import io
 import os
+import shutil
 import socket
 import tarfile
+from datetime import UTC, datetime
 
 import pytest
 
@@ -212,6 +214,51 @@ def test_a_bundle_of_yesterday_is_refused(bundle, feed, far, cto, state, tmp_pat
         assert ran.code == REFUSED
         assert "older than what was accepted already" in ran.err
     assert state(far) == before
+
+
+def ended(made):
+    made.timestamp.expires = datetime(2020, 1, 1, tzinfo=UTC)
+    made.timestamp.version += 1
+    made.write("timestamp")
+
+
+def by_one_key_of_two(made):
+    made.new_root(made.signers["root"][0])
+
+
+def by_a_thief(made):
+    """The key of targets was exchanged; who has the old one goes on signing."""
+    thief = made.signers["targets"]
+    made.exchange("targets")
+    made.signers["targets"] = thief
+    made.publish()
+
+
+@pytest.mark.parametrize("verb", ["verify", "import"])
+@pytest.mark.parametrize(
+    ("bend", "words"),
+    [
+        (ended, "the feed is stale"),
+        (by_one_key_of_two, "too few of the keys"),
+        (by_a_thief, "too few of the keys"),
+    ],
+)
+def test_metadata_that_must_not_be_believed_is_not(bend, words, verb, bundle, feed, far, cto, state):
+    """Signed by whoever holds some of the publisher's keys, and laid into a bundle that is whole otherwise."""
+    before = state(far)
+    bend(feed.copy(bundle))
+    ran = cto("bundle", verb, bundle, to=far)
+    assert (ran.code, words in ran.err) == (REFUSED, True), ran.err
+    assert state(far) == before
+
+
+def test_a_bundle_of_yesterday_is_refused_where_the_metadata_was_wiped(bundle, feed, far, cto, tmp_path):
+    feed.publish()
+    assert cto("bundle", "create", tmp_path / "new", "--metadata-only", "--from", feed.folder).code == 0
+    assert cto("bundle", "import", tmp_path / "new", to=far).code == 0
+    shutil.rmtree(far / "updates" / "metadata")
+    ran = cto("bundle", "import", bundle, to=far)
+    assert (ran.code, "older than what was accepted already" in ran.err) == (REFUSED, True)
 
 
 def test_a_bundle_of_another_publisher_is_refused(far, cto, state, tmp_path):

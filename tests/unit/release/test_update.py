@@ -210,3 +210,14 @@ def test_only_plain_files_are_opened(bad, tmp_path):
 def test_urls_without_a_secret_stay_what_they_are():
     for url in ("", "https://x/y", "/folder/with@at", "file:///a@b"):
         assert updates.without_secret(url) == url
+
+
+def test_people_are_told_once_that_a_release_was_withdrawn(feed, cto, check):
+    feed.release("1.14.0", 3, floor=2)
+    feed.publish()
+    assert check().code == 0
+    assert check().code == 0
+    events = map(json.loads, cto("events", "--output", "json").out.splitlines())
+    told = [event["message"] for event in events if event["kind"] == "ReleaseWithdrawn"]
+    assert len(told) == 1
+    assert "talos-1.13.8 of stable was withdrawn" in told[0]

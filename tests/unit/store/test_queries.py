@@ -9,7 +9,7 @@ import pytest
 
 from controller.store import Store, StoreQueries
 from controller.store.home import Home
-from controller.store.queries import selection_text
+from controller.store.runs_read import selection_text
 from inventory.errors import OperatorError, StoreError
 from tests.unit.store.support import KEY_A, fleet, ref, through
 

@@ -1,5 +1,7 @@
 """Rollouts in the store: made, saved by parts, ordered about; one transaction for a decision and what follows."""
 
+import json
+
 import pytest
 
 from controller.store.rollouts import NewRollout
@@ -96,3 +98,17 @@ def test_failures_add_up_over_rollouts_and_durations_are_the_last_twenty(made):
                 turn.took("talos", 100 * count + seconds)
     assert made.rollout_failures() == {"n 1.13.9": 2}
     assert made.rollout_durations("talos") == (*range(210, 215), *range(100, 115))
+
+
+def test_where_a_rollout_is_at_work(store):
+    """Asked for one cluster it reads no other's state: the watch asks for each machine that does not answer."""
+    phases = {"a": "running", "b": "checking", "c": "pending", "d": "succeeded"}
+    clusters = tuple((name, "berlin", json.dumps({"phase": phase})) for name, phase in phases.items())
+    new = NewRollout(
+        id="r1", actor="a", reason="why not", status="running", head="{}", summary={}, clusters=clusters
+    )
+    store.create_rollout(new)
+    assert store.clusters_at_work() == {"a": "r1", "b": "r1"}
+    assert [name for name in phases if store.clusters_at_work(name)] == ["a", "b"]
+    store._connection.execute("UPDATE rollouts SET over = 1")
+    assert store.clusters_at_work() == store.clusters_at_work("a") == {}

@@ -20,6 +20,8 @@ LATER = {
 }
 # Block and hardware resources were still growing in 1.6.
 GROWING = ("talos.resource.definitions.",)
+# Large ones of which only what is used is declared: the rest is skipped when it is read.
+PARTIAL = {"talos.resource.definitions.network.LinkStatusSpec"}
 
 
 def test_every_type_and_number_is_declared_once():
@@ -82,6 +84,8 @@ def test_equal_to_the_oracle(name, theirs):
     for field in dataclasses.fields(theirs):
         about = field.metadata["betterproto"]
         own = ours.get(about.number)
+        if own is None and name in PARTIAL:
+            continue
         assert own is not None, (about, field.name)
         kind = "enum" if own.type in wire().enums else "message" if "." in own.type else own.type
         assert about.proto_type in {kind, "map"}

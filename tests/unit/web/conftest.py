@@ -2,23 +2,28 @@
 
 import itertools
 import json
+import re
+import sqlite3
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from controller.adapters.herald import EnrollNetwork
 from controller.app.calendar_desk import CalendarDesk
+from controller.app.inviting_desk import InvitingDesk
 from controller.app.orders_desk import EnrollmentDesk, RolloutDesk
 from controller.app.passwords import Cost, Passwords
 from controller.app.people import People
 from controller.app.updates_desk import UpdatesDesk
 from controller.app.upkeep_desk import UpkeepDesk
 from controller.app.writing import Writing
-from controller.store import Home, Store, StoreQueries
+from controller.store import Home, Store, StoreQueries, events_read
 from controller.store.records import StoreRecords
 from controller.store.rollouts import NewRollout
+from controller.store.schema import VERSIONS
 from inventory.calendar import Blackout, MaintenanceWindow, SiteCalendar
 from inventory.errors import UnknownName
 from roles.enrollment.token import Token
@@ -73,8 +78,9 @@ class FileQueries:
                 return view
         raise UnknownName(f"there is no node {name!r}", fix="see cto node list")
 
-    def runs(self, limit=20):
-        return self.run_views[:limit]
+    def runs(self, limit=20, before=""):
+        start = [run.id for run in self.run_views].index(self.run(before).id) + 1 if before else 0
+        return self.run_views[start : start + limit]
 
     def run(self, run_id):
         for run in self.run_views:
@@ -85,6 +91,34 @@ class FileQueries:
     def events(self, after=0, limit=500, subject=""):
         found = [e for e in self.event_views if e.id > after and subject in ("", e.subject)]
         return found[:limit]
+
+    def recent_events(self, limit=500, before=0, subject=""):
+        return self.events_among([subject] if subject else None, before=before, limit=limit, newest=True)
+
+    def events_among(self, subjects, *, limit, after=0, before=0, newest=False):
+        found = [e for e in self.event_views if after < e.id and (not before or e.id < before)]
+        found = [e for e in found if subjects is None or e.subject in subjects]
+        return (found[::-1] if newest else found)[:limit]
+
+    def search_events(self, asked, subjects):
+        """By the store's own search, over the events of this fixture."""
+        made = self._event_table()
+        return events_read.search(lambda sql, values: made.execute(sql, values).fetchall(), asked, subjects)
+
+    def _event_table(self):
+        held = self.__dict__.get("held")
+        if held is None or held[0] is not self.event_views or held[1] != len(self.event_views):
+            made = sqlite3.connect(":memory:", check_same_thread=False)
+            made.row_factory = sqlite3.Row
+            for statement in (text for _, every in VERSIONS for text in every):
+                if re.match(r"CREATE (TABLE events |INDEX \w+ ON events )", statement):
+                    made.execute(statement)
+            rows = [(e.id, e.at, e.kind, e.subject, e.message) for e in self.event_views]
+            made.executemany(
+                "INSERT INTO events (id, at, kind, subject, message) VALUES (?, ?, ?, ?, ?)", rows
+            )
+            held = self.held = self.event_views, len(self.event_views), made
+        return held[2]
 
     def last_event_id(self):
         return max((event.id for event in self.event_views), default=0)
@@ -127,12 +161,17 @@ class Services:
     store: Store
     clock: object
     new_id: object
+    queries: object
     clock_synchronized: object = lambda: True
+    enrollment: object = field(default_factory=lambda: EnrollNetwork(None))
 
 
 @dataclass
 class Clock:
     now: object
+
+    def monotonic(self):
+        return 0.0
 
 
 @pytest.fixture
@@ -148,8 +187,11 @@ def opened(web_home, queries):
     @contextmanager
     def open_one():
         make_id = lambda: f"id-{next(ids)}"  # noqa: E731
-        with Store.open(web_home, now=queries.clock, new_id=make_id) as store:
-            yield Services(web_home, store, Clock(queries.clock), make_id)
+        with (
+            Store.open(web_home, now=queries.clock, new_id=make_id) as store,
+            closing(StoreQueries(web_home)) as reads,
+        ):
+            yield Services(web_home, store, Clock(queries.clock), make_id, reads)
 
     return open_one
 
@@ -232,6 +274,27 @@ def machine(access):
 
 
 @pytest.fixture
+def put_machine(access, machine):
+    """`put_machine("7c01d2ab", site="berlin")`: another machine that asks to join."""
+
+    def put(id_="7c01d2ab", site="berlin", **fields):
+        values = {**machine, "id": id_, "site": site, "token": "AAAAAAAAAA", "address": "10.0.0.51"}
+        values |= {"words": "ENROLL zoo zone zero young you year", "hardware": json.dumps({"serial": id_})}
+        values |= dict.fromkeys(("node_key", "request", "session"), id_ * 8) | fields
+
+        def write(services):
+            marks = ", ".join("?" * len(values))
+            services.store._connection.execute(
+                f"INSERT INTO enrollments ({', '.join(values)}) VALUES ({marks})", list(values.values())
+            )
+
+        access._writing.run(write)
+        return values
+
+    return put
+
+
+@pytest.fixture
 def rollout(access):
     """One that is under way, in its second wave."""
     made = json.loads((FIXTURES / "rollout.json").read_text())
@@ -261,6 +324,7 @@ def backend(queries, access, store_queries, web_home, calendar):
         RolloutDesk(access._writing),
         UpdatesDesk(access._writing),
         UpkeepDesk(access._writing),
+        InvitingDesk(access._writing),
     )
 
 

@@ -115,6 +115,19 @@ def test_every_form_carries_the_token(login):
         assert all(f'name="csrf" value="{client.csrf}"' in form for form in posts), path
 
 
+def test_every_page_lets_one_log_out(app, login):
+    client = login("anna")
+    seen = 0
+    for endpoint, url, rule in routes(app):
+        if rule is None or rule.level is None or "GET" not in url.methods or url.arguments:
+            continue
+        answer = client.get(url.rule)
+        if answer.mimetype == "text/html" and answer.status_code == 200:
+            assert 'action="/logout"' in answer.text, endpoint
+            seen += 1
+    assert seen >= 12
+
+
 # --- logging in
 
 
@@ -377,6 +390,29 @@ def test_other_authorization_is_no_login(app, value):
 def test_what_is_refused_is_in_the_log_with_who_asked(login, caplog):
     login("vera").post("/logout", data={"csrf": "wrong"})
     assert "refused POST '/logout' to user:vera" in caplog.text
+
+
+def test_what_defends_is_in_the_log_with_where_it_came_from(app, login, caplog):
+    """Other names than ours, guessing, and a form of another page: each a line that can't be made to be two."""
+    client = app.test_client()
+    assert client.get("/login", headers={"Host": "evil.example"}).status_code == 400
+    assert "from 127.0.0.1: a name that is not ours" in caplog.text
+    for _ in range(6):
+        log_in(client, password="wrong")
+    assert "refused tries at /login from 127.0.0.1" in caplog.text
+    login("vera").post("/a%0aFAKE%20line/logout", data={"csrf": "wrong"})
+    caplog.clear()
+    login("vera").post("/sites/a%0aERROR%20FAKE", data={"csrf": "wrong"})
+    assert all("\nERROR FAKE" not in record.getMessage() for record in caplog.records)
+
+
+def test_a_bug_on_an_address_with_a_line_break_is_one_line_of_the_log(backend, caplog):
+    app = create_app(backend)
+    broken = Blueprint("broken", __name__)
+    broken.get("/broken/<name>")(lambda name: name)
+    app.register_blueprint(broken)
+    assert app.test_client().get("/broken/x%0aFAKE").status_code == 500
+    assert "\nFAKE" not in caplog.records[-1].getMessage()
 
 
 def test_a_token_ends(app, bearer, queries):

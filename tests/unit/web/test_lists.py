@@ -13,7 +13,7 @@ from web.lists import to_csv
 def names(page):
     import re
 
-    return re.findall(r'<th scope="row"><a href="/nodes/[^"]+">([^<]+)</a>', page.text)
+    return re.findall(r'<th scope="row">(?:<label.*?</label> )?<a href="/nodes/[^"]+">([^<]+)</a>', page.text)
 
 
 def test_filter_sort_and_choice_are_in_the_address(client):

@@ -214,3 +214,34 @@ def test_the_fingerprint_follows_what_is_shown(queries, fields):
     assert prints.latest() == before
     queries.change("berlin-cp-1", **fields)
     assert prints.latest() != before
+
+
+async def test_what_is_done_for_each_of_two_hundred_is_a_write(queries):
+    """They get the same bytes, made once, and no task is made for a message."""
+    gone, sent, broadcaster = asyncio.Event(), [], Broadcaster(queries, poll=0.01)
+
+    async def receive():
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def keep(message):
+        if b"data: " in message.get("body", b""):
+            sent.append(message["body"])
+        await asyncio.sleep(0)
+
+    async def until(count):
+        async with asyncio.timeout(60):
+            while len(sent) < count:
+                await asyncio.sleep(0.01)
+
+    listeners = [asyncio.create_task(broadcaster.serve(receive, keep)) for _ in range(200)]
+    await until(200)
+    tasks = len(asyncio.all_tasks())
+    queries.change("berlin-cp-2", done=9_000_000)
+    await until(400)
+    assert len({id(body) for body in sent[200:]}) == 1
+    assert len(set(sent)) == 2
+    assert len(asyncio.all_tasks()) <= tasks + 1
+    gone.set()
+    await asyncio.wait_for(asyncio.gather(*listeners), 60)
+    assert broadcaster.listeners == 0

@@ -84,7 +84,7 @@ def test_the_overview_says_what_waits_for_whom(client, login, machine, rollout, 
     assert f"rollout/{rollout['id']}" in page
     assert "porto-1: look at its console" in page
     assert "2 of 3 nodes" in page
-    assert "2026-03-14 01:" in page  # the next window
+    assert "Sat 14 Mar 02:01-05:00 CET" in page  # the next window
     assert "porto" not in login("olga").get("/").text
 
 
@@ -102,6 +102,23 @@ def test_several_sites_are_frozen_at_once_or_none(login, client, windows, querie
     )
     with opened() as services:
         assert len(services.store.freezes()) == 2
+
+
+def test_another_person_agrees_that_the_clock_is_right(client, login, opened):
+    from controller.app import windows
+
+    with opened() as services:
+        services.store.keep_time(services.clock.now(), "the clock was set forward by 24 h 0 min")
+        word = windows.confirm_clock(services, actor="user:anna", reason="compared with my phone", people=2)
+    assert "the clock is right" in client.get("/calendar").text
+    assert client.post("/calendar/approve", data={"csrf": client.csrf, "id": word.id}).status_code == 409
+    olga = login("olga")  # of one site only
+    assert olga.post("/calendar/approve", data={"csrf": olga.csrf, "id": word.id}).status_code in (403, 404)
+    otto = login("otto")
+    assert otto.post("/calendar/approve", data={"csrf": otto.csrf, "id": word.id}).status_code == 303
+    with opened() as services:
+        assert services.store.time_state()[1] == ""
+    assert ("user:otto", "confirm the clock", "time") in audit(opened)
 
 
 # --- rollouts
@@ -159,7 +176,8 @@ def test_rollouts_over_the_api(app, bearer, rollout, opened):
     client, headers = app.test_client(), bearer("operator")
     path = f"/api/v1/rollouts/{rollout['id']}"
     assert client.get(path, headers=headers).json["summary"]["nodes"] == 3
-    assert [c["name"] for c in client.get(f"{path}/clusters", headers=headers).json] == ["berlin", "porto"]
+    clusters = client.get(f"{path}/clusters", headers=headers).json["items"]
+    assert [each["name"] for each in clusters] == ["berlin", "porto"]
     order = {"verb": "pause", "reason": "a customer calls"}
     answer = client.post(f"{path}/orders", json=order, headers={**headers, "Idempotency-Key": "pause-once-1"})
     again = client.post(f"{path}/orders", json=order, headers={**headers, "Idempotency-Key": "pause-once-1"})

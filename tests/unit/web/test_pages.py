@@ -191,7 +191,8 @@ def test_hostile_texts_stay_text(client, queries, payloads):
             for tag, attributes in found
             if tag == "img" or "onload" in attributes or "onerror" in attributes
         ]
-        assert "49" not in re.findall(r"\{\{ 7 \* 7 \}\}|49", page.text.replace(client.csrf, ""))
+        assert "{{ 7 * 7 }}" in page.text or path == "/sites/berlin" or "q=1" in path
+        assert not re.search(r"\b49\b", page.text.replace(client.csrf, ""))  # nobody worked it out
 
 
 def test_templates_quote_attributes_and_never_switch_escaping_off():

@@ -15,7 +15,7 @@ def keep(access, made, **changes):
     made = {**made, **changes}
     new = NewRollout(
         id=made["id"],
-        actor="local:ada",
+        actor=made.get("actor", "local:ada"),
         reason=made["reason"],
         status=made.get("status", "running"),
         head="{}",
@@ -254,3 +254,51 @@ def test_only_orders_that_change_something_are_offered(client, access, rollout, 
 )
 def test_lengths_of_time(seconds, text):
     assert lasts(seconds) == text
+
+
+def test_whoever_started_it_does_not_approve_by_page_nor_by_token(login, waits, access, opened, app, bearer):
+    own = keep(access, waits, id="bbbb000011112222", actor="user:otto")
+    otto = login("otto")
+    data = {"csrf": otto.csrf, "verb": "approve", "wave": "2", "reason": "the canary is well"}
+    refused = otto.post(f"{path_of(own)}/order", data=data)
+    assert refused.status_code == 409
+    assert "started a rollout" in refused.text
+    assert "another person" in refused.text
+    anna = login("anna")
+    assert anna.post(f"{path_of(own)}/order", data={**data, "csrf": anna.csrf}).status_code == 303
+    with opened() as services:
+        (order,) = services.store.rollout_commands(own["id"])
+    assert (order.verb, order.actor) == ("approve", "user:anna")
+
+
+def test_a_token_is_no_second_person_beside_its_owner(waits, access, app, bearer, opened):
+    headers = bearer("operator")
+    order = {"verb": "approve", "reason": "the canary is well", "wave": 2}
+    path = f"/api/v1/rollouts/{waits['id']}/orders"
+    assert app.test_client().post(path, json=order, headers=headers).status_code == 202
+    with opened() as services:
+        actor = services.store.rollout_commands(waits["id"])[0].actor
+    own = keep(access, waits, id="cccc000011112222", actor=f"user:{actor.split(':')[2]}")
+    refused = app.test_client().post(f"/api/v1/rollouts/{own['id']}/orders", json=order, headers=headers)
+    assert refused.status_code == 409
+    assert "another person" in refused.text
+
+
+def test_an_approval_that_does_not_count_yet_is_shown_and_can_be_withdrawn(
+    client, login, waits, access, opened
+):
+    waves = [dict(each) for each in waits["summary"]["waves"]]
+    waves[1] |= {"state": "approval", "approved_by": "local:ada", "approval_counts_in": 540}
+    alone = keep(access, waits, id="dddd000011112222", summary={**waits["summary"], "waves": waves})
+    page = client.get(path_of(alone)).text
+    assert "approved by local:ada, which counts in 9 min" in page
+    assert "verb=withdraw" in page
+    page = client.get(f"{path_of(alone)}/order?verb=withdraw").text
+    assert "Withdraw the approval of wave 2?" in page
+    assert client.get(f"{path_of(waits)}/order?verb=withdraw").status_code == 409
+    otto = login("otto")
+    data = {"csrf": otto.csrf, "verb": "withdraw", "wave": "", "reason": "wait for the kernel"}
+    assert otto.post(f"{path_of(alone)}/order", data=data).status_code == 303
+    with opened() as services:
+        (order,) = services.store.rollout_commands(alone["id"])
+    assert (order.verb, order.wave) == ("withdraw", 1)

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from controller.app import licensing
-from controller.app.upkeep_desk import receiver
 from controller.core.license.document import License, issue, keys_of
+from controller.store.notifications import receiver
 from web.updates import ends, look_badge
 from web.updates_port import FeedView
 from web.upkeep import meters, standing_badge
@@ -116,6 +116,8 @@ def test_notifications_say_who_is_told_and_hold_no_secret(client, news, access):
         assert text in page
     assert "secret-canary" not in page
     assert "secret-canary" not in client.get("/settings/notifications?format=json").text
+    for path in ("/audit", "/audit?format=csv", "/audit?format=json", "/events", "/api/v1/audit"):
+        assert "secret-canary" not in client.get(path).text, path
     assert 'href="/settings/license"' in page
 
 
@@ -200,11 +202,14 @@ def test_the_same_over_the_api(app, bearer, news):
     def get(path, grant="admin"):
         return client.get(f"/api/v1{path}", headers=bearer(grant))
 
-    assert [each["name"] for each in get("/releases").json][:2] == ["kubernetes-1.36.4", "talos-1.13.9"]
+    assert [each["name"] for each in get("/releases").json["items"]][:2] == [
+        "kubernetes-1.36.4",
+        "talos-1.13.9",
+    ]
     assert get("/releases/talos-1.13.9").json["state"] == "ready"
     assert get("/releases/nothing").status_code == 404
     assert get("/updates").json["proposals"][1]["wants"] == {"talos": "1.13.9", "paused": "true"}
     assert [each["cluster"] for each in get("/updates", "viewer:site=porto").json["proposals"]] == ["porto"]
-    assert [each["name"] for each in get("/notifiers").json] == ["night-shift", "ops"]
+    assert [each["name"] for each in get("/notifiers").json["items"]] == ["night-shift", "ops"]
     assert get("/notifiers", "operator").status_code == 403
     assert get("/license", "viewer").json["nodes_allowed"] == 10

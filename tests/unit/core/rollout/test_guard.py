@@ -82,9 +82,21 @@ def test_a_reading_must_be_fresh_agreed_and_complete(change: dict[str, object], 
     assert (guard("cp-0", reading(True, True, True, **change)) == "") is allowed
 
 
+def test_who_is_to_be_mended_need_not_answer_and_two_others_must() -> None:
+    alone = reading(False, endpoints=0)
+    assert guard("cp-0", alone, purpose=Purpose.REMEDY) == ""
+    assert "endpoints agree" in guard("cp-0", alone)
+    for well in ((True, True, True), (False, True, True)):
+        one = reading(*well, endpoints=1)
+        assert "endpoints agree" in guard("cp-0", one, purpose=Purpose.REMEDY)
+
+
 def test_unknown_victim_and_jobs_under_way() -> None:
     assert "not among" in guard("cp-9", reading(True, True, True))
     assert "under way" in guard("cp-0", reading(True, True, True), in_flight=["cp-1"])
+    five = reading(*(True,) * 5)
+    assert "one disruption" in guard("cp-0", five, purpose=Purpose.REMEDY, in_flight=["cp-1"])
+    assert guard("cp-0", five, purpose=Purpose.REMEDY, in_flight=["worker", "cp-0"]) == ""
 
 
 @given(st.lists(st.booleans(), min_size=2, max_size=7), st.sampled_from(list(Purpose)), st.data())

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.core.rollout.messages import Act, Admission, NodeSeen, NodeView, Restarted
+from controller.core.rollout.messages import Admission, NodeSeen, NodeView, Restarted
 from controller.core.rollout.model import Mode, Phase, Policy, Stage, Target, Timing
 from controller.core.rollout.planning import Cluster, Node, Releases, create
 from controller.core.rollout.step import step
@@ -58,23 +58,3 @@ def test_one_that_stays_silent_then_still_ends():
     for second in range(55, 200, 5):
         after, _, _ = step(after, [], NOW + second, Open())
     assert after.clusters["c"].nodes["w"].stage is Stage.NEEDS_HANDS
-
-
-class Closed(Open):
-    def admits(self, site, now, seconds):
-        return Admission(False, "outside its windows")
-
-
-def test_a_node_that_was_only_about_to_be_begun_waits_for_the_next_window():
-    """The controller died between the decision and the first act; when it is back, the window is over."""
-    state = waiting("cordon", Stage.GUARDED)
-    cluster = state.clusters["c"]
-    job = replace(
-        cluster.nodes["w"], mode=Mode.BACKOFF, attempt=1, retry_at=100.0, talos="1.13.8", key="r/0/w/cordon/1"
-    )
-    state = replace(state, clusters={"c": replace(cluster, nodes={**cluster.nodes, "w": job})})
-    after, intents, _ = step(state, [], NOW + 20, Closed())
-    assert [intent for intent in intents if isinstance(intent, Act)] == []
-    assert after.clusters["c"].nodes["w"].waits == "its window: outside its windows"
-    _, intents, _ = step(after, [], NOW + 55, Open())
-    assert [(act.step, act.attempt) for act in intents if isinstance(act, Act)] == [("cordon", 2)]

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.rollout.model import HopKind, Target
-from controller.core.rollout.versions import newer, path, skew_problem
+from controller.core.rollout.stops import newer
+from controller.core.rollout.versions import path, skew_problem
 from inventory.errors import RefusedError
 from inventory.versions import kubernetes_supported, minor
 

@@ -10,7 +10,7 @@ from controller.core.rollout.budget import Count, count, exceeded
 from controller.core.rollout.model import ClusterJob, Phase, Policy
 from controller.core.rollout.planning import Cluster
 from controller.core.rollout.policy import parse
-from controller.core.rollout.waves import first_wave_limit, order, sizes, split
+from controller.core.rollout.waves import counted, first_wave_limit, order, sizes, split
 from inventory.errors import RefusedError
 
 
@@ -38,6 +38,36 @@ def test_waves_hold_everyone_once(clusters: int, percents: set[int]) -> None:
     assert all(size > 0 for size in found)
 
 
+@pytest.mark.parametrize(
+    ("clusters", "counts", "expected"),
+    [
+        (10, (1, 4), (1, 4, 5)),
+        (5, (1, 4), (1, 4)),
+        (3, (1, 4), (1, 2)),
+        (1, (3,), (1,)),
+        (0, (1,), ()),
+    ],
+)
+def test_sizes_by_number(clusters: int, counts: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    assert counted(clusters, counts) == expected
+
+
+@given(
+    st.dictionaries(st.text("abcdef", min_size=1, max_size=4), st.sampled_from("xyz"), max_size=30),
+    st.lists(st.integers(1, 5), max_size=3),
+)
+def test_a_site_is_never_parted(sites: dict[str, str], counts: list[int]) -> None:
+    clusters = [Cluster(name, site, ()) for name, site in sites.items()]
+    waves = split(order("r1", clusters), (1, 50, 100), counts=counts, together=sites)
+    assert sorted(name for wave in waves for name in wave) == sorted(sites)
+    found = [{sites[name] for name in wave} for wave in waves]
+    assert sum(map(len, found)) == len(set(sites.values()))  # each site in one wave only
+    if counts:
+        assert [len(wave) for wave in found[: len(counts)]] == [
+            min(n, len(w)) for n, w in zip(counts, found, strict=False)
+        ]
+
+
 def test_order_is_frozen_by_rollout_and_site_and_canaries_go_first() -> None:
     clusters = [Cluster(f"c{i}", f"s{i}", (), canary=i == 7) for i in range(20)]
     first = order("r1", clusters)
@@ -53,6 +83,7 @@ def test_order_is_frozen_by_rollout_and_site_and_canaries_go_first() -> None:
     [
         (0, 1, 0, 5, False),
         (0, 100, 1, 100, True),  # the first wave tolerates none
+        (0, 200, 1, 100, True),  # not one in two hundred
         (1, 10, 1, 50, True),  # nor does a small one
         (1, 11, 1, 10, False),
         (1, 11, 2, 10, True),
