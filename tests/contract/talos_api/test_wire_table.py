@@ -13,6 +13,13 @@ def official():
     return describe()
 
 
+# Large ones of which only what is used is declared: the rest is skipped when it is read.
+PARTIAL = {
+    "talos.resource.definitions.extensions.Metadata",
+    "talos.resource.definitions.network.LinkStatusSpec",
+}
+
+
 def test_every_message_has_exactly_the_official_fields(official):
     wrong = []
     for name, fields in wire().messages.items():
@@ -23,7 +30,7 @@ def test_every_message_has_exactly_the_official_fields(official):
         }
         wrong += [
             (name, number, ours.get(number), theirs.get(number))
-            for number in sorted(ours.keys() | theirs.keys())
+            for number in sorted(ours.keys() | (set() if name in PARTIAL else theirs.keys()))
             if ours.get(number) != theirs.get(number)
         ]
         if name not in official["messages"]:

@@ -218,7 +218,12 @@ def test_every_list_goes_on_to_its_end(api, several, path, size):
     whole = api("GET", f"{path}{'&' if '?' in path else '?'}limit=500").json
     assert whole["next"] == ""
     assert len(whole["items"]) > 1
-    assert pages(api, path, size) == whole["items"]
+    assert unused(pages(api, path, size)) == unused(whole["items"])
+
+
+def unused(items):
+    """Without the time at which the token that asks was used last: it is noted a little later."""
+    return [{name: value for name, value in each.items() if name != "used_at"} for each in items]
 
 
 @pytest.mark.parametrize("path", ["/runs", "/rollouts", "/enrollments", "/releases", "/tokens"])

@@ -13,6 +13,7 @@ LEFT = """() => [...document.querySelectorAll("form, button, input, select, .sec
 
 
 async def printed(page):
+    await page.wait_for_load_state("load")  # without its style sheet everything would show
     await page.emulate_media(media="print")
     assert await page.evaluate(LEFT) == []
     assert await page.evaluate(WIDE) == [], page.url
