@@ -81,6 +81,17 @@ class Freeze:
     until: datetime | None = None  # None: until somebody lifts it
     site: str = ""  # "" = everywhere
 
+    def concerns(self, site: str) -> bool:
+        return self.site in ("", site)
+
+    def holds(self, site: str, at: datetime) -> bool:
+        """Whether nothing disruptive may start there at that instant."""
+        return self.concerns(site) and self.since <= at and (self.until is None or at < self.until)
+
+    @property
+    def why(self) -> str:
+        return f"frozen by {self.actor}: {self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class Override:

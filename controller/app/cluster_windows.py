@@ -63,14 +63,13 @@ def closed(services: Services, cluster: str, seconds: float) -> Closed | None:
 
 
 def _frozen(site: str, freezes: tuple[Freeze, ...], now: datetime) -> Freeze | None:
-    holds = (f for f in freezes if f.site in ("", site) and f.since <= now)
-    return next((f for f in holds if f.until is None or now < f.until), None)
+    return next((freeze for freeze in freezes if freeze.holds(site, now)), None)
 
 
 def _thawed(freeze: Freeze) -> Closed:
     at = f" --site {freeze.site}" if freeze.site else ""
     fix = f"let it end, or lift it: cto window unfreeze{at} --reason …; then run the command again"
-    return Closed(f"frozen by {freeze.actor}: {freeze.reason}", fix)
+    return Closed(freeze.why, fix)
 
 
 def _by_windows(calendar: SiteCalendar, told: Circumstances, now: datetime, seconds: float) -> Closed | None:

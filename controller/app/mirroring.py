@@ -128,7 +128,7 @@ def _wanted(services: Services, cluster: ClusterRow) -> mirror.Wanted:
     under_way = _under_way(services, cluster.name)
     target = under_way.facts.get("target", {}) if under_way else {}
     runs = Counter(n.talos for n in services.store.nodes(cluster=cluster.name) if n.talos)
-    frozen = [f.reason for f in services.store.freezes() if f.site in ("", cluster.site)]
+    frozen = [f.reason for f in services.store.freezes() if f.concerns(cluster.site)]
     feed = services.store.feed()
     return mirror.Wanted(
         talos=str(target.get("talos") or (runs.most_common(1)[0][0] if runs else "")),

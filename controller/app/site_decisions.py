@@ -89,7 +89,7 @@ def _by_site(told: Circumstances) -> Callable[[str], Circumstances]:
 
     def of(site: str) -> Circumstances:
         return Circumstances(
-            freezes=tuple(each for each in told.freezes if each.site in ("", site))
+            freezes=tuple(each for each in told.freezes if each.concerns(site))
             if freezes[site]
             else everywhere,
             overrides=tuple(overrides[site]),

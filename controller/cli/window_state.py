@@ -65,7 +65,7 @@ class States:
         return replace(
             self,
             sites=tuple(each for each in self.sites if each.calendar.site == site),
-            freezes=tuple(each for each in self.freezes if each.site in ("", site)),
+            freezes=tuple(each for each in self.freezes if each.concerns(site)),
             overrides=tuple(each for each in self.overrides if each.site == site),
         )
 

@@ -200,8 +200,8 @@ class WindowsChapter(StoreBase):
 def frozen_reason(unit: Unit, site: str) -> str:
     """Why nothing may start at `site`; "" if nothing stops it. For the transaction that starts something."""
     for each in windows_read.freezes(_in(unit), unit.at):
-        if each.site in ("", site):
-            return f"frozen by {each.actor}: {each.reason}"
+        if each.concerns(site):
+            return each.why
     return ""
 
 

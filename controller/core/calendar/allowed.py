@@ -122,15 +122,15 @@ def _blackouts(blackouts: Iterable[Blackout], here: tzinfo, span: Span) -> Itera
 
 def _frozen(site: str, freezes: Iterable[Freeze], span: Span) -> Iterator[Span]:
     for each in freezes:
-        if each.site in ("", site):
+        if each.concerns(site):
             yield Span(each.since, max(span.end, each.since) if each.until is None else each.until)
 
 
 def _reasons(calendar: SiteCalendar, now: datetime, told: Circumstances) -> Iterator[str]:
     moment = Span(now, now + timedelta(microseconds=1))
     for freeze in told.freezes:
-        if holding(list(_frozen(calendar.site, [freeze], moment)), now):
-            yield f"frozen by {freeze.actor}: {freeze.reason}"
+        if freeze.holds(calendar.site, now):
+            yield freeze.why
     here = zone(calendar.timezone)
     for blackout in calendar.blackouts:
         if any(now in span for span in blackout_spans(blackout, here, moment)):

@@ -4,6 +4,7 @@ import pytest
 
 from facts.talos.messages import wire
 from tests.contract.talos_api.official import describe
+from tests.unit.talos.test_wire import PARTIAL
 
 pytestmark = pytest.mark.needs("go")
 
@@ -11,13 +12,6 @@ pytestmark = pytest.mark.needs("go")
 @pytest.fixture(scope="module")
 def official():
     return describe()
-
-
-# Large ones of which only what is used is declared: the rest is skipped when it is read.
-PARTIAL = {
-    "talos.resource.definitions.extensions.Metadata",
-    "talos.resource.definitions.network.LinkStatusSpec",
-}
 
 
 def test_every_message_has_exactly_the_official_fields(official):

@@ -91,6 +91,7 @@ async def test_a_medium_is_not_looked_for_without_the_kernel_argument(site, tmp_
     machine.disks = {"a-stick": stick, "sda": machine.disk}
     machine.instance = await site.world.boot(machine, machine.disks["sda"])
     await site.until(lambda: machine.seen("talos-maintenance"))
+    assert not machine.seen("talos-configured")
     stick.close()
     machine.disks.pop("a-stick")
 
@@ -211,6 +212,7 @@ async def test_install_section_must_match_a_disk(site):
 async def test_install_disk_by_what_marks_it(site, install):
     machine = site.machine("n1", config=config(bundle(), install=install))
     await up(site, machine)
+    assert "STATE" in labels(machine.disk)
 
 
 async def test_maintenance_mode_takes_a_configuration_and_little_else(site):
